@@ -1,6 +1,7 @@
 module github.com/cronjobs/cronjobs
 
-go 1.26
+go 1.26.0
+
 require (
 	code.dny.dev/ssrf v0.3.0
 	filippo.io/edwards25519 v1.2.0
