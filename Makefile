@@ -1,0 +1,104 @@
+# Everything a developer does, one command each. Needs Go and make; the AWS
+# targets say what else they need.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# ENGINE is the database of the tests: auto, server (an installed mysqld or
+# mariadbd) or embedded (TiDB, built on first use).
+ENGINE ?= auto
+# PKG narrows the tests, ARGS adds arguments: make test PKG=./internal/job ARGS='-run Name -v'
+PKG ?= ./...
+ARGS ?=
+
+# The functions' architecture, as go spells it: arm64 (deployed) or amd64.
+LAMBDA_ARCH ?= arm64
+LAMBDA_FUNCTIONS := api tick executor migrate
+LAMBDA_BUILD = CGO_ENABLED=0 GOOS=linux GOARCH=$(LAMBDA_ARCH) go build -tags lambda.norpc -trimpath -ldflags '-s -w'
+
+TOOL := go tool -modfile=tools/go.mod
+TESTDB = go run ./infra/local/testdb -engine $(ENGINE) --
+
+##@ Develop
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-zA-Z_-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Run the whole system on this machine, database included
+	go run ./infra/local
+
+.PHONY: bench
+bench: ## Measure it on this machine (docs/benchmarks.md)
+	go run ./infra/local/bench $(ARGS)
+
+.PHONY: generate
+generate: ## Write the generated files anew
+	go generate ./...
+
+.PHONY: clean
+clean: ## Remove what was built; local data stays
+	rm -rf .build .aws-sam
+
+##@ Check
+
+.PHONY: test
+test: ## Run the tests on a database (ENGINE=auto|server|embedded, PKG=, ARGS=)
+	$(TESTDB) go test $(ARGS) $(PKG)
+
+.PHONY: test-race
+test-race: ## Run the tests with the race detector (needs a C compiler)
+	$(TESTDB) env CGO_ENABLED=1 go test -race $(ARGS) $(PKG)
+
+.PHONY: fmt
+fmt: ## Format the code
+	$(TOOL) golangci-lint fmt
+
+.PHONY: fmt-check
+fmt-check: ## Fail where the code is not formatted
+	$(TOOL) golangci-lint fmt --diff
+
+.PHONY: lint
+lint: ## Lint the code
+	$(TOOL) golangci-lint run
+
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities in what is called
+	$(TOOL) govulncheck ./...
+
+.PHONY: tidy-check
+tidy-check: ## Fail where go.mod or go.sum is not tidy
+	go mod tidy -diff
+	go -C tools mod tidy -diff
+	go -C infra/local/tidb mod tidy -diff
+
+.PHONY: generate-check
+generate-check: generate ## Fail where a generated file is stale
+	@git diff --exit-code || { echo 'generated files are stale: run make generate and commit' >&2; exit 1; }
+	@test -z "$$(git ls-files --others --exclude-standard)" || \
+		{ git ls-files --others --exclude-standard; echo 'generated files are not committed' >&2; exit 1; }
+
+.PHONY: ci
+ci: ## Run everything that CI runs
+	.ci/run
+
+##@ Build
+
+.PHONY: build
+build: $(addprefix build-,$(LAMBDA_FUNCTIONS)) ## Build the four functions (LAMBDA_ARCH=arm64|amd64) into .build
+
+.PHONY: $(addprefix build-,$(LAMBDA_FUNCTIONS))
+$(addprefix build-,$(LAMBDA_FUNCTIONS)): build-%:
+	$(LAMBDA_BUILD) -o .build/$(LAMBDA_ARCH)/$*/bootstrap ./functions/$*
+
+# What `sam build` calls: one target for each function's logical id.
+.PHONY: build-ApiFunction build-TickFunction build-ExecutorFunction build-MigrateFunction
+build-ApiFunction: FUNCTION = api
+build-TickFunction: FUNCTION = tick
+build-ExecutorFunction: FUNCTION = executor
+build-MigrateFunction: FUNCTION = migrate
+build-ApiFunction build-TickFunction build-ExecutorFunction build-MigrateFunction:
+	$(LAMBDA_BUILD) -o '$(ARTIFACTS_DIR)/bootstrap' ./functions/$(FUNCTION)
