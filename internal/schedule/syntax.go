@@ -1,0 +1,77 @@
+package schedule
+
+import (
+	"fmt"
+	"strings"
+)
+
+// SyntaxError says what is wrong with a pattern or with the name of a zone.
+type SyntaxError struct {
+	// InZone is true when the zone is at fault rather than the pattern.
+	InZone bool
+	// Field is the field of the pattern at fault: "second", "minute", "hour",
+	// "day of month", "month" or "day of week"; empty when no single field is.
+	Field string
+	// Message is safe to show to the author of the pattern. It says what is
+	// accepted, and quotes at most a few characters of what was written.
+	Message string
+}
+
+func (e *SyntaxError) Error() string {
+	if e.InZone {
+		return "invalid time zone: " + e.Message
+	}
+	return "invalid cron pattern: " + e.Message
+}
+
+// SyntaxErrors lists every *SyntaxError in an error that Parse answered: one for
+// the pattern, one for the zone, or both in this order.
+func SyntaxErrors(err error) []*SyntaxError {
+	switch err := err.(type) {
+	case *SyntaxError:
+		return []*SyntaxError{err}
+	case interface{ Unwrap() []error }:
+		var all []*SyntaxError
+		for _, one := range err.Unwrap() {
+			all = append(all, SyntaxErrors(one)...)
+		}
+		return all
+	case interface{ Unwrap() error }:
+		return SyntaxErrors(err.Unwrap())
+	}
+	return nil
+}
+
+func patternError(format string, args ...any) *SyntaxError {
+	return &SyntaxError{Message: fmt.Sprintf(format, args...)}
+}
+
+func zoneError(format string, args ...any) *SyntaxError {
+	return &SyntaxError{InZone: true, Message: fmt.Sprintf(format, args...)}
+}
+
+// fieldError says what is wrong with a field and then what the field takes.
+func fieldError(spec *fieldSpec, format string, args ...any) *SyntaxError {
+	return &SyntaxError{
+		Field: spec.name,
+		Message: fmt.Sprintf("%s: %s; this field takes %s",
+			spec.name, fmt.Sprintf(format, args...), spec.accepts),
+	}
+}
+
+// quote makes a piece of a caller's text fit to appear in a message: printable
+// ASCII, and short.
+func quote(text string) string {
+	const most = 24
+	cut := ""
+	if len(text) > most {
+		text, cut = text[:most], "…"
+	}
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, text)
+	return `"` + text + cut + `"`
+}
