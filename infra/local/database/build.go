@@ -120,7 +120,7 @@ func goCommand(ctx context.Context, module string, args ...string) (*exec.Cmd, e
 	if err != nil {
 		return nil, fmt.Errorf("the go command is needed: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, path, args...) //nolint:gosec // the go command, with constant arguments
+	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Dir = module
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOOS=", "GOARCH=")
 	return cmd, nil

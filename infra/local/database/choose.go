@@ -25,7 +25,10 @@ func choose(ctx context.Context, opts Options) (engine, error) {
 	case Auto, "":
 		return chooseAuto(ctx, opts)
 	default:
-		return nil, fmt.Errorf("unknown choice %q: want %s, %s or %s", opts.Choice, Auto, Installed, Embedded)
+		if !strings.ContainsRune(opts.Choice, filepath.Separator) {
+			return nil, fmt.Errorf("unknown choice %q: want %s, %s, %s or the path of a server", opts.Choice, Auto, Installed, Embedded)
+		}
+		return identify(ctx, opts.Choice)
 	}
 }
 
@@ -36,7 +39,10 @@ func chooseAuto(ctx context.Context, opts Options) (engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	if last.Kind == (&tidb{}).kind() {
+	if opts.Throwaway {
+		last.Kind = ""
+	}
+	if last.Kind == embeddedKind {
 		return &tidb{}, nil
 	}
 	found, unusable := findInstalled(ctx)
@@ -109,7 +115,7 @@ func identify(ctx context.Context, path string) (*installed, error) {
 	return parseVersion(path, string(out))
 }
 
-// installed is parsed from lines such as
+// versionLine finds the version in lines such as
 //
 //	mysqld  Ver 8.4.3 for Linux on x86_64 (MySQL Community Server - GPL)
 //	mariadbd  Ver 10.11.6-MariaDB-0+deb12u1 for debian-linux-gnu on x86_64 (Debian 12)

@@ -36,7 +36,8 @@ type Options struct {
 	// DataDir keeps the data, logs and state of the server; it is created, and
 	// belongs to one running server at a time. Required.
 	DataDir string
-	// Choice is Auto, Installed or Embedded; empty means Auto.
+	// Choice is Auto, Installed, Embedded, or the path of a mysqld or mariadbd;
+	// empty means Auto.
 	Choice string
 	// MemoryMB is the memory given to cached data: InnoDB's buffer pool, or,
 	// above a floor of its own, the embedded engine's soft limit. 0 means 128.
@@ -48,6 +49,8 @@ type Options struct {
 	// built or awaited. Nil discards them.
 	Progress func(line string)
 }
+
+func (o Options) auto() bool { return o.Choice == Auto || o.Choice == "" }
 
 // Server is a running database server. Its user may do everything.
 type Server struct {
@@ -113,13 +116,15 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 // engine is one kind of server: how its data directory is made, how it is run,
 // and what is set once it answers.
 type engine interface {
-	// kind names the data format: "mysql", "mariadb" or "tidb".
+	// kind names the data format, such as "mysql".
 	kind() string
 	// String names the engine for people.
 	String() string
 	// prepare makes what the first run needs: a binary, an empty data
 	// directory. It does nothing where it has been done.
 	prepare(ctx context.Context, opts Options) error
+	// discard removes the data directory.
+	discard(opts Options) error
 	// command says how to run the server.
 	command(opts Options, at state) (command, error)
 	// settle sets what the command line cannot, over an open connection.
@@ -134,7 +139,7 @@ func start(ctx context.Context, opts Options, lock *dirLock) (*Server, error) {
 		return nil, err
 	}
 	if err := eng.prepare(ctx, opts); err != nil {
-		if opts.Choice == Embedded || opts.Choice == Installed || eng.kind() == "tidb" {
+		if !opts.auto() || eng.kind() == embeddedKind {
 			return nil, err
 		}
 		// An installed server may be confined to its own directories, or lack
@@ -145,14 +150,28 @@ func start(ctx context.Context, opts Options, lock *dirLock) (*Server, error) {
 			return nil, err
 		}
 	}
+	server, err := launchTwice(ctx, opts, eng, lock)
+	if err != nil && opts.Throwaway && ctx.Err() == nil {
+		// A crash of the machine may have spoiled what was not written for keeps.
+		opts.Progress(fmt.Sprintf("beginning anew: %v", err))
+		if err := eng.discard(opts); err != nil {
+			return nil, err
+		}
+		if err := eng.prepare(ctx, opts); err != nil {
+			return nil, err
+		}
+		server, err = launchTwice(ctx, opts, eng, lock)
+	}
+	return server, err
+}
+
+// launchTwice is launch with a second try on another port.
+func launchTwice(ctx context.Context, opts Options, eng engine, lock *dirLock) (*Server, error) {
 	// Another process can take the port between its choice and its use, so a
 	// server that stops before it answers gets a second one.
-	var server *Server
-	for attempt := range 2 {
-		server, err = launch(ctx, opts, eng, lock, attempt > 0)
-		if !errors.Is(err, errExitedEarly) {
-			break
-		}
+	server, err := launch(ctx, opts, eng, lock, false)
+	if errors.Is(err, errExitedEarly) {
+		server, err = launch(ctx, opts, eng, lock, true)
 	}
 	return server, err
 }

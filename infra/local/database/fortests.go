@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strconv"
 )
 
 // maxTestServers bounds the servers that StartForTests runs side by side.
@@ -21,9 +22,7 @@ func StartForTests(ctx context.Context, choice string, progress func(string)) (*
 	}
 	for n := range maxTestServers {
 		server, err := Start(ctx, Options{
-			// One directory for each choice: the engine that a directory was
-			// made with would otherwise win.
-			DataDir:   filepath.Join(cache, "test-servers", fmt.Sprintf("%s-%d", choice, n)),
+			DataDir:   filepath.Join(cache, "test-servers", strconv.Itoa(n)),
 			Choice:    choice,
 			Throwaway: true,
 			MemoryMB:  256,

@@ -57,7 +57,7 @@ func (s *installed) prepare(ctx context.Context, opts Options) error {
 		}
 	}
 	args = append(args, asRoot()...)
-	out, err := exec.CommandContext(ctx, init, args...).CombinedOutput() //nolint:gosec // paths looked up above
+	out, err := exec.CommandContext(ctx, init, args...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%s: %w: %s", init, err, lastLines(string(out), 5))
 	}
@@ -124,6 +124,8 @@ func (s *installed) command(opts Options, at state) (command, error) {
 }
 
 func (s *installed) settle(context.Context, *Server) error { return nil }
+
+func (s *installed) discard(opts Options) error { return os.RemoveAll(s.dataDir(opts)) }
 
 func (s *installed) dataDir(opts Options) string { return filepath.Join(opts.DataDir, s.kind()) }
 

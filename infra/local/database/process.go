@@ -50,7 +50,7 @@ func run(c command, lock *os.File) (*process, error) {
 	}
 	defer log.Close()
 
-	cmd := exec.Command(c.path, c.args...) //nolint:gosec // the path was looked up by this package
+	cmd := exec.Command(c.path, c.args...)
 	cmd.Env = append(os.Environ(), c.env...)
 	cmd.Dir = c.dir
 	cmd.Stdout, cmd.Stderr = log, log

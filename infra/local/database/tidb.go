@@ -17,7 +17,9 @@ type tidb struct {
 	binary string
 }
 
-func (t *tidb) kind() string { return "tidb" }
+const embeddedKind = "tidb"
+
+func (t *tidb) kind() string { return embeddedKind }
 
 func (t *tidb) String() string { return "TiDB (embedded)" }
 
@@ -31,10 +33,12 @@ func (t *tidb) prepare(ctx context.Context, opts Options) error {
 	t.binary = binary
 	_, err = os.Stat(tidbReady(opts.DataDir))
 	if errors.Is(err, fs.ErrNotExist) || opts.Throwaway {
-		return os.RemoveAll(tidbData(opts))
+		return t.discard(opts)
 	}
 	return err
 }
+
+func (t *tidb) discard(opts Options) error { return os.RemoveAll(tidbData(opts)) }
 
 // tidbConfig leaves out what serves a cluster; %s and %d are filled by command.
 // auto-tls costs a key generation at each start, and nothing leaves loopback.

@@ -1,6 +1,6 @@
 // Command testdb runs a command with a database for tests:
 //
-//	go run ./infra/local/testdb [-engine auto|server|embedded] -- command args…
+//	go run ./infra/local/testdb [-engine auto|server|embedded|path] -- command args…
 //
 // It starts a server that trades durability for speed, hands its address to the
 // command as TEST_DB_HOST, TEST_DB_PORT, TEST_DB_USERNAME and TEST_DB_PASSWORD,
@@ -27,7 +27,7 @@ import (
 const stopTimeout = 5 * time.Second
 
 func main() {
-	engine := flag.String("engine", database.Auto, "the server: auto, server (an installed mysqld or mariadbd) or embedded (TiDB)")
+	engine := flag.String("engine", database.Auto, "the server: auto, server (an installed mysqld or mariadbd), embedded (TiDB), or the path of a mysqld or mariadbd")
 	flag.Parse()
 	if flag.NArg() == 0 {
 		flag.Usage()
@@ -56,7 +56,7 @@ func run(ctx context.Context, engine string, command []string) (int, error) {
 	}()
 	say(fmt.Sprintf("%s on port %d, ready in %s", server.Engine, server.Port, time.Since(began).Round(time.Millisecond)))
 
-	cmd := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // the caller's own command
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(),
 		"TEST_DB_HOST="+server.Host,

@@ -52,8 +52,10 @@ func TestSchemaIsUsedAgain(t *testing.T) {
 		dirty []string
 	}{
 		{"rows left behind", []string{insertStats, "DELETE FROM categories"}},
-		{"many rows left behind", []string{insertStats,
-			"INSERT INTO job_stats (job_id) SELECT a.job_id * 1000 + b.n FROM job_stats a JOIN (SELECT ROW_NUMBER() OVER () AS n FROM information_schema.columns LIMIT 900) b"}},
+		{"many rows left behind", []string{
+			insertStats,
+			"INSERT INTO job_stats (job_id) SELECT a.job_id * 1000 + b.n FROM job_stats a JOIN (SELECT ROW_NUMBER() OVER () AS n FROM information_schema.columns LIMIT 900) b",
+		}},
 		{"a table dropped", []string{"DROP TABLE job_stats"}},
 		{"nothing left behind", nil},
 	}
