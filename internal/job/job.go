@@ -76,7 +76,8 @@ type Job struct {
 	// person and is the ETag.
 	Revision int
 	Version  int
-	// NextRunAt is nil when nothing is scheduled.
+	// NextRunAt is the next instant that has not begun; nil when nothing is
+	// scheduled.
 	NextRunAt *time.Time
 	CreatedBy int64 // 0: the system
 	CreatedAt time.Time
@@ -84,6 +85,12 @@ type Job struct {
 
 	Category CategoryRef // filled by reads
 	Stats    Stats       // filled by reads
+}
+
+// Schedulable reports whether instants of the job become due: it is active and
+// so is its category.
+func (j *Job) Schedulable() bool {
+	return j.Status == Active && j.Category.Status == CategoryActive
 }
 
 // CategoryRef is what a job shows of its category.

@@ -1,0 +1,88 @@
+package job
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/cronjobs/cronjobs/internal/apperr"
+	"github.com/cronjobs/cronjobs/internal/schedule"
+)
+
+// changeTo works out what turning the current job into edited means.
+func changeTo(current, edited Job, now time.Time) (Change, error) {
+	// What follows from the rest is not compared.
+	edited.NextRunAt, edited.StatusReason = current.NextRunAt, current.StatusReason
+	change := Change{Job: edited, At: now}
+	change.NewRevision = !edited.Request.equal(current.Request)
+	newSchedule := edited.CronPattern != current.CronPattern || edited.Timezone != current.Timezone
+	newStatus := edited.Status != current.Status
+
+	if !change.NewRevision && !newSchedule && !newStatus && samePlainFields(current, edited) {
+		return Change{Job: current, Nothing: true}, nil
+	}
+	switch {
+	case newStatus && edited.Status == Inactive:
+		change.Cancel = CancelScheduled
+	case newSchedule || change.NewRevision:
+		change.Cancel = CancelFuture
+	}
+	change.Reschedule = newSchedule || change.NewRevision || newStatus ||
+		edited.Schedulable() != current.Schedulable()
+	if change.Reschedule {
+		next, err := nextRun(edited, now)
+		if err != nil {
+			return Change{}, err
+		}
+		change.Job.NextRunAt = next
+	}
+	if newStatus {
+		change.ForgetFailures = current.Status == Failed
+	}
+	if newStatus || newSchedule {
+		change.Job.StatusReason = ""
+	}
+	change.Job.Version++
+	change.Job.UpdatedAt = now
+	if change.NewRevision {
+		change.Job.Revision++
+	}
+	return change, nil
+}
+
+func samePlainFields(a, b Job) bool {
+	return a.Name == b.Name && a.Description == b.Description &&
+		a.CategoryID == b.CategoryID && a.MisfirePolicy == b.MisfirePolicy
+}
+
+// equal reports whether two requests would be stored alike.
+func (r Request) equal(other Request) bool {
+	return r.Method == other.Method && r.URL == other.URL &&
+		maps.Equal(r.Headers, other.Headers) &&
+		slices.Equal(r.SecretHeaders, other.SecretHeaders) &&
+		(r.Body == nil) == (other.Body == nil) && bytes.Equal(r.Body, other.Body) &&
+		r.BodySecret == other.BodySecret &&
+		r.Timeout == other.Timeout && r.MaxRedirects == other.MaxRedirects &&
+		r.Retry == other.Retry && r.OverlapPolicy == other.OverlapPolicy
+}
+
+// nextRun is the first instant after now; nil when the job is not scheduled.
+// Instants that passed while it was not are never caught up.
+func nextRun(j Job, now time.Time) (*time.Time, error) {
+	if !j.Schedulable() {
+		return nil, nil
+	}
+	parsed, err := schedule.Parse(j.CronPattern, j.Timezone)
+	if err != nil {
+		// Stored by an earlier release, or the zone has left the tz database.
+		var f apperr.Faults
+		addScheduleFaults(&f, err)
+		return nil, f.Err()
+	}
+	next, ok := parsed.Next(now)
+	if !ok {
+		return nil, apperr.InvalidField("cronPattern", "never fires")
+	}
+	return &next, nil
+}

@@ -1,0 +1,86 @@
+package job
+
+import (
+	"net/url"
+
+	"github.com/cronjobs/cronjobs/internal/apperr"
+)
+
+// Messages of the rules on kept secrets.
+const (
+	noStored      = "is masked, and there is no stored value to keep; enter it"
+	hostChanged   = "enter it again, the host changed"
+	wouldBeShown  = "enter it again, it would no longer be secret"
+	wouldShowMask = "must go on naming %s while its stored value is kept"
+)
+
+// keepSecrets puts stored values in the place of masks, and sees to it that a
+// kept secret neither becomes readable nor goes to another host: whoever edits
+// a job need not be one who may know its secrets.
+func (in Input) keepSecrets(f *apperr.Faults, r *Request, stored *Request) {
+	var before Request
+	if stored != nil {
+		before = *stored
+	}
+	moved := originMoved(before.URL, r.URL)
+
+	for _, name := range sortedNames(r.Headers) {
+		entered := in.Headers.Given && r.Headers[name] != Mask
+		if entered {
+			continue
+		}
+		field := "headers." + name
+		value, found := lookUp(before.Headers, name)
+		if !found {
+			f.Add(field, noStored)
+			continue
+		}
+		r.Headers[name] = value
+		if !IsSecretHeader(name, before.SecretHeaders) {
+			continue
+		}
+		switch {
+		case moved:
+			f.Add(field, hostChanged)
+		case IsSecretHeader(name, r.SecretHeaders):
+		case in.Headers.Given:
+			f.Add(field, wouldBeShown)
+		default:
+			f.Addf("secretHeaders", wouldShowMask, name)
+		}
+	}
+	in.keepBody(f, r, before, moved)
+}
+
+func (in Input) keepBody(f *apperr.Faults, r *Request, before Request, moved bool) {
+	if r.Body == nil || in.Body.Given && !isMask(r.Body) {
+		return
+	}
+	if before.Body == nil {
+		f.Add("body", noStored)
+		return
+	}
+	r.Body = before.Body
+	if !before.BodySecret {
+		return
+	}
+	switch {
+	case moved:
+		f.Add("body", hostChanged)
+	case r.BodySecret:
+	case in.Body.Given:
+		f.Add("body", wouldBeShown)
+	default:
+		f.Add("bodySecret", "must stay true while the stored body is kept; enter the body again")
+	}
+}
+
+// originMoved reports whether two stored URLs differ in scheme, host or port.
+func originMoved(before, after string) bool {
+	if before == "" || before == after {
+		return false
+	}
+	a, errA := url.Parse(before)
+	b, errB := url.Parse(after)
+	return errA != nil || errB != nil || !sameOrigin(a, b)
+}

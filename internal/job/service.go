@@ -1,0 +1,153 @@
+package job
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/cronjobs/cronjobs/internal/apperr"
+)
+
+// Service is what people do with jobs.
+type Service struct {
+	store     Store
+	scheduler Scheduler
+	lookAhead time.Duration
+	now       func() time.Time
+}
+
+// NewService makes a service. lookAhead is how far ahead of an instant its run
+// is recorded: a job whose next run is nearer is handed to the scheduler at
+// once, for the next regular look may come too late.
+func NewService(store Store, scheduler Scheduler, lookAhead time.Duration, now func() time.Time) *Service {
+	return &Service{store: store, scheduler: scheduler, lookAhead: lookAhead, now: now}
+}
+
+// Create stores a new job; by is the user. Its first run is the first instant
+// from now on.
+func (s *Service) Create(ctx context.Context, in Input, by int64) (Job, error) {
+	now := s.now()
+	created, err := s.store.CreateJob(ctx, value(in.CategoryID), func(category *CategoryRef) (Job, error) {
+		j, err := in.check(Defaults(), nil, category, now)
+		if err != nil {
+			return Job{}, err
+		}
+		j.Version, j.Revision, j.CreatedBy = 1, 1, by
+		j.CreatedAt, j.UpdatedAt = now, now
+		j.NextRunAt, err = nextRun(j, now)
+		return j, err
+	})
+	if err != nil {
+		return Job{}, err
+	}
+	s.dispatch(ctx, created, now)
+	return created, nil
+}
+
+// Get reads a job, with its secrets; show Request.Masked to people.
+func (s *Service) Get(ctx context.Context, id int64) (Job, error) {
+	return s.store.GetJob(ctx, id, s.now())
+}
+
+// List reads a page of jobs and the number of all that match.
+func (s *Service) List(ctx context.Context, filter Filter) ([]Job, int, error) {
+	return s.store.ListJobs(ctx, filter, s.now())
+}
+
+// Replace puts the input in the place of everything that a person can write;
+// fields that are not given take their default. versions are those that the
+// writer will change, nil for any; another one is PreconditionFailed.
+func (s *Service) Replace(ctx context.Context, id int64, in Input, versions []int) (Job, error) {
+	return s.edit(ctx, id, in, versions, func(current Job) Job {
+		base := Defaults()
+		base.ID, base.Version, base.Revision = current.ID, current.Version, current.Revision
+		base.CreatedBy, base.CreatedAt, base.UpdatedAt = current.CreatedBy, current.CreatedAt, current.UpdatedAt
+		base.Stats = current.Stats
+		return base
+	})
+}
+
+// Patch changes the fields that are given. versions are as with Replace.
+func (s *Service) Patch(ctx context.Context, id int64, in Input, versions []int) (Job, error) {
+	return s.edit(ctx, id, in, versions, func(current Job) Job { return current })
+}
+
+// Pause makes a job inactive and cancels its scheduled runs that wait. A job
+// that is inactive stays as it is.
+func (s *Service) Pause(ctx context.Context, id int64) (Job, error) {
+	return s.Patch(ctx, id, Input{Status: new(string(Inactive))}, nil)
+}
+
+// Resume makes a job active again, also one that the system has stopped. What
+// was due meanwhile is not caught up.
+func (s *Service) Resume(ctx context.Context, id int64) (Job, error) {
+	return s.Patch(ctx, id, Input{Status: new(string(Active))}, nil)
+}
+
+// Delete takes a job away and cancels all its waiting runs. Its name is free
+// at once; its history stays. versions are as with Replace.
+func (s *Service) Delete(ctx context.Context, id int64, versions []int) error {
+	now := s.now()
+	_, err := s.store.UpdateJob(ctx, id, 0, func(current Job, _ *CategoryRef) (Change, error) {
+		if err := checkVersion(current.Version, versions); err != nil {
+			return Change{}, err
+		}
+		current.NextRunAt = nil
+		current.Version++
+		current.UpdatedAt = now
+		return Change{Job: current, At: now, Delete: true, Reschedule: true, Cancel: CancelAll}, nil
+	})
+	return err
+}
+
+func (s *Service) edit(ctx context.Context, id int64, in Input, versions []int, base func(current Job) Job) (Job, error) {
+	now := s.now()
+	rescheduled := false
+	edited, err := s.store.UpdateJob(ctx, id, value(in.CategoryID), func(current Job, category *CategoryRef) (Change, error) {
+		if err := checkVersion(current.Version, versions); err != nil {
+			return Change{}, err
+		}
+		j, err := in.check(base(current), &current.Request, category, now)
+		if err != nil {
+			return Change{}, err
+		}
+		change, err := changeTo(current, j, now)
+		rescheduled = change.Reschedule
+		return change, err
+	})
+	if err != nil {
+		return Job{}, err
+	}
+	if rescheduled {
+		s.dispatch(ctx, edited, now)
+	}
+	return edited, nil
+}
+
+// dispatch hands a job over whose next run is near. The change is committed by
+// now, so a failure is only logged.
+func (s *Service) dispatch(ctx context.Context, j Job, now time.Time) {
+	if j.NextRunAt == nil || j.NextRunAt.After(now.Add(s.lookAhead)) {
+		return
+	}
+	if err := s.scheduler.DispatchJobs(ctx, []int64{j.ID}); err != nil {
+		slog.WarnContext(ctx, "in-line dispatch failed, a tick will do it", "jobId", j.ID, "error", err)
+	}
+}
+
+// checkVersion refuses a change that is meant for other versions than the
+// stored one; nil means any.
+func checkVersion(current int, wanted []int) error {
+	if wanted != nil && !slices.Contains(wanted, current) {
+		return apperr.New(apperr.PreconditionFailed, "Someone else has changed this meanwhile; read it again.")
+	}
+	return nil
+}
+
+func value[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}

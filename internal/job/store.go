@@ -1,0 +1,136 @@
+package job
+
+import (
+	"context"
+	"time"
+)
+
+// Store keeps jobs. Its errors are apperr's: NotFound for a job that does not
+// exist or is deleted, Conflict with the field "name" when another job has that
+// name, Unavailable when the database is away. An error that a callback
+// returns comes back as it is, and nothing is stored.
+type Store interface {
+	// CreateJob stores what decide makes of the category, which is read, and
+	// kept from changing, in the same transaction; nil when it does not exist.
+	// decide may be called more than once.
+	CreateJob(ctx context.Context, categoryID int64, decide func(category *CategoryRef) (Job, error)) (Job, error)
+	// UpdateJob carries out what decide makes of the job, which is locked
+	// meanwhile, with all its effects on waiting runs in one transaction.
+	// category is the one that categoryID names, or the job's own at 0.
+	// decide may be called more than once.
+	UpdateJob(ctx context.Context, id, categoryID int64,
+		decide func(current Job, category *CategoryRef) (Change, error)) (Job, error)
+	// GetJob reads a job with its category, request and stats. now tells the
+	// runs that are ahead from those that have begun.
+	GetJob(ctx context.Context, id int64, now time.Time) (Job, error)
+	// ListJobs reads a page, and the number of all jobs that match.
+	ListJobs(ctx context.Context, filter Filter, now time.Time) ([]Job, int, error)
+}
+
+// Change is what an edit makes of a job.
+type Change struct {
+	Job Job // as it shall be
+	// Nothing leaves everything as it is.
+	Nothing bool
+	// At is when the change is made.
+	At time.Time
+	// NewRevision stores the request anew.
+	NewRevision bool
+	// Reschedule sets the next run to Job.NextRunAt, which may be nil; without
+	// it the stored instant stays, for a claim may just have moved it.
+	Reschedule bool
+	// Cancel says which waiting runs end.
+	Cancel Cancel
+	// ForgetFailures starts the count of failures in a row anew.
+	ForgetFailures bool
+	// Delete frees the name and takes the job out of every list.
+	Delete bool
+}
+
+// Cancel says which waiting runs of a job a change ends.
+type Cancel int
+
+// What is cancelled.
+const (
+	CancelNone Cancel = iota
+	// CancelFuture: scheduled runs before their first attempt whose instant is
+	// still ahead; they are made again with the new request or schedule.
+	CancelFuture
+	// CancelScheduled: scheduled runs, retries included.
+	CancelScheduled
+	// CancelAll: manual runs and replays as well.
+	CancelAll
+)
+
+// Reason is what the cancelled runs tell.
+func (c Cancel) Reason() string {
+	switch c {
+	case CancelFuture:
+		return "job edited"
+	case CancelScheduled:
+		return "job paused"
+	case CancelAll:
+		return "job deleted"
+	default:
+		return ""
+	}
+}
+
+// Filter selects and orders jobs. Zero values do not filter.
+type Filter struct {
+	Search     string // a part of the name or description, in any case
+	Status     Status
+	CategoryID int64
+	Method     string
+	Sort       Sort
+	Descending bool
+	Offset     int
+	Limit      int
+}
+
+// Sort is what a list of jobs is ordered by; jobs that are equal are in the
+// order of their ids.
+type Sort string
+
+// What jobs can be ordered by. The zero value is SortID. Jobs that never ran,
+// or that are not scheduled, come first in ascending order.
+const (
+	SortID        Sort = "id"
+	SortName      Sort = "name"
+	SortStatus    Sort = "status"
+	SortCreatedAt Sort = "createdAt"
+	SortUpdatedAt Sort = "updatedAt"
+	SortNextRunAt Sort = "nextRunAt"
+	SortLastRunAt Sort = "lastRunAt"
+)
+
+// Scheduler makes what became due inside the look-ahead happen at once. Its
+// errors are logged and never fail a write: the next tick does the same.
+type Scheduler interface {
+	DispatchJobs(ctx context.Context, jobIDs []int64) error
+}
+
+// CategoryStore keeps categories. Its errors are those of Store, and Conflict
+// when a category that shall be deleted still has jobs.
+type CategoryStore interface {
+	CreateCategory(ctx context.Context, category Category) (Category, error)
+	// UpdateCategory stores what decide makes of the category, which is locked
+	// meanwhile; nothing when it is returned unchanged. decide may be called
+	// more than once.
+	UpdateCategory(ctx context.Context, id int64, decide func(current Category) (Category, error)) (Category, error)
+	GetCategory(ctx context.Context, id int64) (Category, error)
+	ListCategories(ctx context.Context, filter CategoryFilter) ([]Category, int, error)
+	// DeleteCategory removes the category if check agrees. Its jobs go to the
+	// category reassignTo; 0 means that it must have none.
+	DeleteCategory(ctx context.Context, id, reassignTo int64, now time.Time, check func(current Category) error) error
+}
+
+// CategoryFilter selects and orders categories. Zero values do not filter.
+type CategoryFilter struct {
+	Search     string // a part of the name, in any case
+	Status     CategoryStatus
+	Sort       Sort // SortID, SortName, SortStatus, SortCreatedAt or SortUpdatedAt
+	Descending bool
+	Offset     int
+	Limit      int
+}
