@@ -1,0 +1,174 @@
+package templatetest_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cronjobs/cronjobs/infra/templatetest"
+)
+
+// Every rule fails on a template that breaks it: the templates as they are,
+// with one passage changed.
+func TestRulesCatch(t *testing.T) {
+	t.Parallel()
+	const app, base = "template.yaml", "infra/data.yaml"
+	fastMapping := "          Properties:\n            Queue: !GetAtt FastQueue.Arn\n"
+	cases := map[string]struct {
+		template, old, new, fault string
+		values                    map[string]string
+	}{
+		"short visibility": {
+			template: app, old: "VisibilityTimeout: 1980", new: "VisibilityTimeout: 1979", fault: "FastQueue: VisibilityTimeout is 1979",
+		},
+		"longer timeout alone": {
+			template: app, old: "Timeout: 330", new: "Timeout: 400", fault: "less than 2400",
+		},
+		"few receives": {
+			template: app, old: "maxReceiveCount: 5", new: "maxReceiveCount: 4", fault: "maxReceiveCount is 4",
+		},
+		"dead letters forgotten first": {
+			template: app, old: "MessageRetentionPeriod: 1209600", new: "MessageRetentionPeriod: 14400", fault: "DeadLetterQueue",
+		},
+		"whole batches repeat": {
+			template: app, old: "FunctionResponseTypes: [ReportBatchItemFailures]", new: "Enabled: true", fault: "ReportBatchItemFailures",
+		},
+		"batching window": {
+			template: app, old: fastMapping, new: fastMapping + "            MaximumBatchingWindowInSeconds: 1\n", fault: "batching window",
+		},
+		"both caps": {
+			template: app, old: "            ScalingConfig: !If\n              - ProvisionFast\n              - !Ref AWS::NoValue\n",
+			new:    "            ScalingConfig: !If\n              - ProvisionFast\n              - {MaximumConcurrency: 20}\n",
+			values: map[string]string{"FastPollers": "2"}, fault: "exclude each other",
+		},
+		"one poller": {
+			template: app, old: "{MinimumPollers: !Ref FastPollers,", new: "{MinimumPollers: 1,",
+			values: map[string]string{"FastPollers": "2"}, fault: "MinimumPollers is 1",
+		},
+		"reserved executor": {
+			template: app, old: "Timeout: 330", new: "Timeout: 330\n      ReservedConcurrentExecutions: 5", fault: "dead-letter queue",
+		},
+		"another rate": {
+			template: app, old: "rate(1 minute)", new: "rate(5 minute)", fault: "ScheduleExpression is rate(5 minute)",
+		},
+		"flexible window": {
+			template: app, old: "{Mode: 'OFF'}", new: "{Mode: FLEXIBLE, MaximumWindowInMinutes: 5}", fault: "FlexibleTimeWindow.Mode is FLEXIBLE",
+		},
+		"tick repeated by Lambda": {
+			template: app, old: "EventInvokeConfig:", new: "Unknown:", fault: "TickFunction: MaximumRetryAttempts is <nil>",
+		},
+		"overlapping ticks": {
+			template: app, old: "Timeout: 55", new: "Timeout: 60", fault: "reaches into the next tick",
+		},
+		"API outlives the gateway": {
+			template: app, old: "Timeout: 29", new: "Timeout: 30", fault: "the gateway gives up",
+		},
+		"named stage": {
+			template: app, old: "StageName: $default", new: "StageName: prod", fault: "StageName is prod",
+		},
+		"one method alone": {
+			template: app, old: "PayloadFormatVersion: '2.0'", new: "PayloadFormatVersion: '2.0'\n            Path: /{proxy+}\n            Method: ANY",
+			fault: "$default route",
+		},
+		"old payload": {
+			template: app, old: "PayloadFormatVersion: '2.0'", new: "PayloadFormatVersion: '1.0'", fault: "PayloadFormatVersion is 1.0",
+		},
+		"CORS twice": {
+			template: app, old: "StageName: $default", new: "StageName: $default\n      CorsConfiguration: true", fault: "CORS",
+		},
+		"too many instances": {
+			template: app, old: "Default: 20\n", new: "Default: 42\n", fault: "61 function instances",
+		},
+		"too many pollers": {
+			template: app, values: map[string]string{"FastPollers": "5"}, fault: "69 function instances",
+		},
+		"unbounded API": {
+			template: app, values: map[string]string{"ApiReservedConcurrency": "0"}, fault: "nothing bounds its instances",
+		},
+		"filtered debug lines": {
+			template: app, old: "ApplicationLogLevel: DEBUG", new: "ApplicationLogLevel: INFO", fault: "ApplicationLogLevel is INFO",
+		},
+		"logs kept for ever": {
+			template: app, old: "LogGroup: !Ref TickLogs", new: "LogGroup: unnamed", fault: "TickFunction: no log group",
+		},
+		"any secret": {
+			template: app, old: "Resource: [!Ref DatabaseSecretArn, !Ref JwtSecretArn]", new: "Resource: '*'",
+			fault: "allows secretsmanager:GetSecretValue on every resource",
+		},
+		"any action": {
+			template: app, old: "Action: kms:Decrypt", new: "Action: kms:*", fault: "allows kms:*",
+		},
+		"another build": {
+			template: base, old: "BuildMethod: makefile", new: "BuildMethod: go1.x", fault: "BuildMethod is go1.x",
+		},
+		"database goes with the stack": {
+			template: base, old: "    Type: AWS::RDS::DBInstance\n    DeletionPolicy: Retain", new: "    Type: AWS::RDS::DBInstance\n    DeletionPolicy: Delete",
+			fault: "DeletionPolicy is Delete",
+		},
+		"default isolation": {
+			template: base, old: "transaction_isolation: READ-COMMITTED", new: "autocommit: '1'", fault: "transaction_isolation is <nil>",
+		},
+		"plain connections": {
+			template: base, old: "require_secure_transport: '1'", new: "require_secure_transport: '0'", fault: "require_secure_transport is 0",
+		},
+		"public database": {
+			template: base, old: "PubliclyAccessible: false", new: "PubliclyAccessible: true", fault: "PubliclyAccessible is true",
+		},
+		"paid old version": {
+			template: base, old: "open-source-rds-extended-support-disabled", new: "open-source-rds-extended-support", fault: "EngineLifecycleSupport",
+		},
+		"way into the network": {
+			template: base, old: "{Cidr: 11.0.0.0/8}", new: "{Cidr: 10.0.0.0/7}", fault: "reaches into 10.0.0.0/8",
+		},
+		"anywhere at all": {
+			template: base, old: "DestinationPrefixListId: !Ref PublicAddresses", new: "CidrIp: 0.0.0.0/0", fault: "not the list of public addresses",
+		},
+		"too many rules": {
+			template: base, old: "MaxEntries: 37", new: "MaxEntries: 58", fault: "over the quota",
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			text, err := os.ReadFile(filepath.Join(root, c.template))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(string(text), c.old) {
+				t.Fatalf("%s no longer contains %q", c.template, c.old)
+			}
+			template, err := templatetest.Decode([]byte(strings.Replace(string(text), c.old, c.new, 1)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			values := map[string]string{}
+			if c.template == app {
+				values = map[string]string{"ApiReservedConcurrency": "10", "TickReservedConcurrency": "2"}
+			}
+			for parameter, value := range c.values {
+				values[parameter] = value
+			}
+			resolved := resolve(t, template, values)
+			var faults []string
+			if c.template == app {
+				faults = templatetest.Application(resolved, 60)
+			} else {
+				faults = templatetest.Data(resolved)
+			}
+			if !strings.Contains(strings.Join(faults, "\n"), c.fault) {
+				t.Errorf("no fault says %q, only %q", c.fault, faults)
+			}
+		})
+	}
+}
+
+func TestJointCatchesARenamedOutput(t *testing.T) {
+	t.Parallel()
+	stack := data(t)
+	delete(stack.Outputs, "JwtSecretArn")
+	faults := templatetest.Joint(application(t), stack)
+	if want := "parameter JwtSecretArn is no output"; !strings.Contains(strings.Join(faults, "\n"), want) {
+		t.Errorf("no fault says %q, only %q", want, faults)
+	}
+}
