@@ -17,9 +17,12 @@ type inProcess struct{ server *Server }
 
 // RoundTrip implements http.RoundTripper.
 func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.WithContext(r.Context()) // a copy, for a round tripper leaves its request alone
 	if r.Body == nil {
-		r = r.Clone(r.Context())
 		r.Body = http.NoBody
+	}
+	if r.Host == "" {
+		r.Host = r.URL.Host
 	}
 	defer func() { _ = r.Body.Close() }()
 	recorded := &recorder{header: make(http.Header), status: http.StatusOK}
