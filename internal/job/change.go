@@ -14,7 +14,7 @@ import (
 func changeTo(current, edited Job, now time.Time) (Change, error) {
 	// What follows from the rest is not compared.
 	edited.NextRunAt, edited.StatusReason = current.NextRunAt, current.StatusReason
-	change := Change{Job: edited, At: now}
+	change := Change{Job: edited}
 	change.NewRevision = !edited.Request.equal(current.Request)
 	newSchedule := edited.CronPattern != current.CronPattern || edited.Timezone != current.Timezone
 	newStatus := edited.Status != current.Status

@@ -89,14 +89,14 @@ func (s *Service) Resume(ctx context.Context, id int64) (Job, error) {
 // at once; its history stays. versions are as with Replace.
 func (s *Service) Delete(ctx context.Context, id int64, versions []int) error {
 	now := s.now()
-	_, err := s.store.UpdateJob(ctx, id, 0, func(current Job, _ *CategoryRef) (Change, error) {
+	_, err := s.store.UpdateJob(ctx, id, 0, now, func(current Job, _ *CategoryRef) (Change, error) {
 		if err := checkVersion(current.Version, versions); err != nil {
 			return Change{}, err
 		}
 		current.NextRunAt = nil
 		current.Version++
 		current.UpdatedAt = now
-		return Change{Job: current, At: now, Delete: true, Reschedule: true, Cancel: CancelAll}, nil
+		return Change{Job: current, Delete: true, Reschedule: true, Cancel: CancelAll}, nil
 	})
 	return err
 }
@@ -104,7 +104,7 @@ func (s *Service) Delete(ctx context.Context, id int64, versions []int) error {
 func (s *Service) edit(ctx context.Context, id int64, in Input, versions []int, base func(current Job) Job) (Job, error) {
 	now := s.now()
 	rescheduled := false
-	edited, err := s.store.UpdateJob(ctx, id, value(in.CategoryID), func(current Job, category *CategoryRef) (Change, error) {
+	decide := func(current Job, category *CategoryRef) (Change, error) {
 		if err := checkVersion(current.Version, versions); err != nil {
 			return Change{}, err
 		}
@@ -115,7 +115,8 @@ func (s *Service) edit(ctx context.Context, id int64, in Input, versions []int, 
 		change, err := changeTo(current, j, now)
 		rescheduled = change.Reschedule
 		return change, err
-	})
+	}
+	edited, err := s.store.UpdateJob(ctx, id, value(in.CategoryID), now, decide)
 	if err != nil {
 		return Job{}, err
 	}

@@ -17,8 +17,8 @@ type Store interface {
 	// UpdateJob carries out what decide makes of the job, which is locked
 	// meanwhile, with all its effects on waiting runs in one transaction.
 	// category is the one that categoryID names, or the job's own at 0.
-	// decide may be called more than once.
-	UpdateJob(ctx context.Context, id, categoryID int64,
+	// decide may be called more than once. now is the time of the change.
+	UpdateJob(ctx context.Context, id, categoryID int64, now time.Time,
 		decide func(current Job, category *CategoryRef) (Change, error)) (Job, error)
 	// GetJob reads a job with its category, request and stats. now tells the
 	// runs that are ahead from those that have begun.
@@ -32,8 +32,6 @@ type Change struct {
 	Job Job // as it shall be
 	// Nothing leaves everything as it is.
 	Nothing bool
-	// At is when the change is made.
-	At time.Time
 	// NewRevision stores the request anew.
 	NewRevision bool
 	// Reschedule sets the next run to Job.NextRunAt, which may be nil; without

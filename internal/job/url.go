@@ -49,6 +49,9 @@ func parseURL(raw string) (*url.URL, error) {
 	}
 	u.Fragment, u.RawFragment = "", "" // never sent
 	u.RawQuery = encodeQuery(u.RawQuery)
+	if u.Path == "" && u.RawQuery != "" {
+		u.Path = "/" // as it is sent; the host ends at the first slash
+	}
 	if len(u.String()) > maxURL {
 		return nil, errURLTooLong
 	}

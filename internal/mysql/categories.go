@@ -1,0 +1,255 @@
+package mysql
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/doug-martin/goqu/v9"
+	"github.com/doug-martin/goqu/v9/exp"
+
+	"github.com/cronjobs/cronjobs/internal/apperr"
+	"github.com/cronjobs/cronjobs/internal/job"
+)
+
+// Categories keeps categories. It is a job.CategoryStore.
+type Categories struct{ db *sql.DB }
+
+// NewCategories makes a store on a pool that Open made.
+func NewCategories(db *sql.DB) *Categories { return &Categories{db: db} }
+
+var _ job.CategoryStore = (*Categories)(nil)
+
+// selectCategories reads categories, whose jobs countJobs adds.
+func selectCategories() *goqu.SelectDataset {
+	return dialect.From(goqu.T("categories").As("c")).Select(
+		categoryTable.Col("id"), categoryTable.Col("name"), categoryTable.Col("description"),
+		categoryTable.Col("color"), categoryTable.Col("status"), categoryTable.Col("version"),
+		categoryTable.Col("created_at"), categoryTable.Col("updated_at"))
+}
+
+func scanCategory(rows *sql.Rows) (job.Category, error) {
+	var c job.Category
+	var status string
+	err := rows.Scan(&c.ID, &c.Name, &c.Description, &c.Color, &status, &c.Version, &c.CreatedAt, &c.UpdatedAt)
+	c.Status = job.CategoryStatus(status)
+	return c, err
+}
+
+// GetCategory reads a category with the number of its jobs.
+func (s *Categories) GetCategory(ctx context.Context, id int64) (job.Category, error) {
+	found, err := getCategory(ctx, s.db, id)
+	return found, categoryError(err)
+}
+
+func getCategory(ctx context.Context, q querier, id int64) (job.Category, error) {
+	one, err := queryOne(ctx, q, selectCategories().Where(categoryTable.Col("id").Eq(id)), scanCategory)
+	if err != nil {
+		return job.Category{}, err
+	}
+	counted := []job.Category{one}
+	err = countJobs(ctx, q, counted)
+	return counted[0], err
+}
+
+// countJobs sets the number of jobs of each category of a page at once.
+func countJobs(ctx context.Context, q querier, page []job.Category) error {
+	if len(page) == 0 {
+		return nil
+	}
+	ids := make([]int64, len(page))
+	for i, c := range page {
+		ids[i] = c.ID
+	}
+	type count struct {
+		category int64
+		jobs     int
+	}
+	counts, err := queryAll(ctx, q,
+		dialect.From(goqu.T("jobs").As("j")).
+			Select(jobTable.Col("category_id"), goqu.COUNT("*")).
+			Where(jobTable.Col("category_id").In(ids), notDeleted).
+			GroupBy(jobTable.Col("category_id")),
+		func(rows *sql.Rows) (c count, err error) {
+			err = rows.Scan(&c.category, &c.jobs)
+			return c, err
+		})
+	if err != nil {
+		return err
+	}
+	for _, c := range counts {
+		for i := range page {
+			if page[i].ID == c.category {
+				page[i].JobCount = c.jobs
+			}
+		}
+	}
+	return nil
+}
+
+// ListCategories reads a page of categories and the number of all that match.
+func (s *Categories) ListCategories(ctx context.Context, filter job.CategoryFilter) ([]job.Category, int, error) {
+	matching := selectCategories()
+	if filter.Search != "" {
+		matching = matching.Where(contains("c.name_key", strings.TrimSpace(job.CategoryNameKey(filter.Search))))
+	}
+	if filter.Status != "" {
+		matching = matching.Where(categoryTable.Col("status").Eq(string(filter.Status)))
+	}
+	total, err := queryOne(ctx, s.db, matching.Select(goqu.COUNT("*")), scanInto[int])
+	if err != nil || total <= filter.Offset || filter.Limit <= 0 {
+		return nil, total, translate(err)
+	}
+	page, err := queryAll(ctx, s.db,
+		orderCategories(matching, filter).Offset(uint(filter.Offset)).Limit(uint(filter.Limit)), scanCategory)
+	if err != nil {
+		return nil, 0, translate(err)
+	}
+	return page, total, translate(countJobs(ctx, s.db, page))
+}
+
+func orderCategories(query *goqu.SelectDataset, filter job.CategoryFilter) *goqu.SelectDataset {
+	var key exp.Orderable
+	switch filter.Sort {
+	case job.SortName:
+		key = categoryTable.Col("name_key")
+	case job.SortStatus:
+		key = goqu.L("CONCAT(c.status)") // by its name: an ENUM sorts by its number
+	case job.SortCreatedAt:
+		key = categoryTable.Col("created_at")
+	case job.SortUpdatedAt:
+		key = categoryTable.Col("updated_at")
+	default:
+		return query.Order(direction(categoryTable.Col("id"), filter.Descending))
+	}
+	return query.Order(direction(key, filter.Descending), direction(categoryTable.Col("id"), filter.Descending))
+}
+
+// CreateCategory stores a new category.
+func (s *Categories) CreateCategory(ctx context.Context, c job.Category) (job.Category, error) {
+	row := categoryColumns(c)
+	row["created_at"] = utc(c.CreatedAt)
+	id, err := insertID(ctx, s.db, dialect.Insert("categories").Rows(row))
+	if err != nil {
+		return job.Category{}, translate(nameTaken(err, "category"))
+	}
+	return s.GetCategory(ctx, id)
+}
+
+func categoryColumns(c job.Category) goqu.Record {
+	return goqu.Record{
+		"name":        c.Name,
+		"name_key":    job.CategoryNameKey(c.Name),
+		"description": pointerOrNull(c.Description),
+		"color":       c.Color,
+		"status":      string(c.Status),
+		"version":     c.Version,
+		"updated_at":  utc(c.UpdatedAt),
+	}
+}
+
+func pointerOrNull(text *string) any {
+	if text == nil {
+		return nil
+	}
+	return *text
+}
+
+// UpdateCategory stores what decide makes of the category. It writes one row,
+// whatever the number of jobs: where the status changed, ticks see to them.
+func (s *Categories) UpdateCategory(ctx context.Context, id int64,
+	decide func(current job.Category) (job.Category, error),
+) (job.Category, error) {
+	var result job.Category
+	err := inTx(ctx, s.db, func(tx *sql.Tx) error {
+		current, err := lockCategory(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		edited, err := decide(current)
+		if err != nil {
+			return err
+		}
+		if edited.Version != current.Version {
+			update := dialect.Update("categories").Set(categoryColumns(edited)).Where(goqu.C("id").Eq(id))
+			if _, err := exec(ctx, tx, update); err != nil {
+				return nameTaken(err, "category")
+			}
+		}
+		result, err = getCategory(ctx, tx, id)
+		return err
+	})
+	return result, err
+}
+
+func lockCategory(ctx context.Context, tx *sql.Tx, id int64) (job.Category, error) {
+	lock := selectCategories().Where(categoryTable.Col("id").Eq(id)).ForUpdate(goqu.Wait)
+	found, err := queryOne(ctx, tx, lock, scanCategory)
+	return found, categoryError(err)
+}
+
+// DeleteCategory removes a category. Jobs that move keep their next run; where
+// the categories differ in status, ticks see to it. Deleted jobs move along,
+// so that their history keeps a category.
+func (s *Categories) DeleteCategory(ctx context.Context, id, reassignTo int64, now time.Time,
+	check func(current job.Category) error,
+) error {
+	return inTx(ctx, s.db, func(tx *sql.Tx) error {
+		// Whoever puts a job into the category waits for this lock, or has
+		// committed and is counted below.
+		current, err := lockCategory(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if err := check(current); err != nil {
+			return err
+		}
+		if reassignTo != 0 {
+			err = moveJobs(ctx, tx, id, reassignTo, now)
+		} else {
+			err = refuseJobs(ctx, tx, current)
+		}
+		if err != nil {
+			return err
+		}
+		_, err = exec(ctx, tx, dialect.Delete("categories").Where(goqu.C("id").Eq(id)))
+		return err
+	})
+}
+
+func refuseJobs(ctx context.Context, tx *sql.Tx, category job.Category) error {
+	counted := []job.Category{category}
+	if err := countJobs(ctx, tx, counted); err != nil {
+		return err
+	}
+	if n := counted[0].JobCount; n > 0 {
+		return apperr.Newf(apperr.Conflict,
+			"The category has jobs (%d). Move them with ?reassignTo=ID, or delete them first.", n)
+	}
+	return nil
+}
+
+func moveJobs(ctx context.Context, tx *sql.Tx, from, to int64, now time.Time) error {
+	target, err := lockCategoryShared(ctx, tx, to)
+	if err != nil {
+		return err
+	}
+	if target == nil {
+		return apperr.InvalidField("reassignTo", "there is no such category")
+	}
+	_, err = exec(ctx, tx, dialect.Update("jobs").Set(goqu.Record{
+		"category_id": to,
+		"version":     goqu.L("version + 1"),
+		"updated_at":  utc(now),
+	}).Where(goqu.C("category_id").Eq(from)))
+	return err
+}
+
+func categoryError(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return apperr.Wrap(apperr.NotFound, err, "There is no such category.")
+	}
+	return translate(err)
+}

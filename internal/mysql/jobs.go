@@ -1,0 +1,214 @@
+package mysql
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/doug-martin/goqu/v9"
+
+	"github.com/cronjobs/cronjobs/internal/apperr"
+	"github.com/cronjobs/cronjobs/internal/job"
+)
+
+// Jobs keeps jobs and their requests. It is a job.Store.
+type Jobs struct{ db *sql.DB }
+
+// NewJobs makes a store on a pool that Open made.
+func NewJobs(db *sql.DB) *Jobs { return &Jobs{db: db} }
+
+// GetJob reads a job that is not deleted.
+func (s *Jobs) GetJob(ctx context.Context, id int64, now time.Time) (job.Job, error) {
+	found, err := getJob(ctx, s.db, id, now)
+	return found, jobError(err)
+}
+
+// CreateJob stores what decide makes of the category.
+func (s *Jobs) CreateJob(ctx context.Context, categoryID int64,
+	decide func(category *job.CategoryRef) (job.Job, error),
+) (job.Job, error) {
+	var created job.Job
+	err := inTx(ctx, s.db, func(tx *sql.Tx) error {
+		category, err := lockCategoryShared(ctx, tx, categoryID)
+		if err != nil {
+			return err
+		}
+		created, err = decide(category)
+		if err != nil {
+			return err
+		}
+		if created.ID, err = insertJob(ctx, tx, created); err != nil {
+			return err
+		}
+		created, err = getJob(ctx, tx, created.ID, created.CreatedAt)
+		return err
+	})
+	return created, err
+}
+
+func insertJob(ctx context.Context, tx *sql.Tx, j job.Job) (int64, error) {
+	row := personColumns(j)
+	row["version"] = j.Version
+	row["revision"] = j.Revision
+	row["next_run_at"] = nullTime(j.NextRunAt)
+	row["created_at"] = utc(j.CreatedAt)
+	row["created_by"] = idOrNull(j.CreatedBy)
+	id, err := insertID(ctx, tx, dialect.Insert("jobs").Rows(row))
+	if err != nil {
+		return 0, nameTaken(err, "job")
+	}
+	return id, insertRequest(ctx, tx, id, j.Revision, j.Request, j.CreatedAt)
+}
+
+// personColumns are the columns that people's changes write, but for those
+// that only some changes do.
+func personColumns(j job.Job) goqu.Record {
+	return goqu.Record{
+		"name":           j.Name,
+		"name_key":       job.NameKey(j.Name),
+		"description":    j.Description,
+		"cron_pattern":   j.CronPattern,
+		"timezone":       j.Timezone,
+		"category_id":    j.CategoryID,
+		"method":         j.Request.Method,
+		"misfire_policy": string(j.MisfirePolicy),
+		"status":         string(j.Status),
+		"status_reason":  nullString(j.StatusReason),
+		"updated_at":     utc(j.UpdatedAt),
+	}
+}
+
+// UpdateJob carries out what decide makes of the job. The order of locks is
+// that of every change by a person: the job's row, its category (shared), its
+// executions, its stats.
+func (s *Jobs) UpdateJob(ctx context.Context, id, categoryID int64, now time.Time,
+	decide func(current job.Job, category *job.CategoryRef) (job.Change, error),
+) (job.Job, error) {
+	var result job.Job
+	err := inTx(ctx, s.db, func(tx *sql.Tx) error {
+		current, err := lockJob(ctx, tx, id, now)
+		if err != nil {
+			return jobError(err)
+		}
+		wanted := categoryID
+		if wanted == 0 {
+			wanted = current.CategoryID
+		}
+		category, err := lockCategoryShared(ctx, tx, wanted)
+		if err != nil {
+			return err
+		}
+		change, err := decide(current, category)
+		if err != nil {
+			return err
+		}
+		if change.Nothing {
+			result, err = getJob(ctx, tx, id, now)
+			return err
+		}
+		if err := applyChange(ctx, tx, change, now); err != nil {
+			return err
+		}
+		if result = change.Job; change.Delete {
+			return nil
+		}
+		result, err = getJob(ctx, tx, id, now)
+		return err
+	})
+	return result, err
+}
+
+// lockJob locks a job's row alone, and then reads it with all that belongs to
+// it: a locking read of the join would lock the others' rows as well.
+func lockJob(ctx context.Context, tx *sql.Tx, id int64, now time.Time) (job.Job, error) {
+	lock := dialect.From(goqu.T("jobs").As("j")).Select(jobTable.Col("id")).
+		Where(jobTable.Col("id").Eq(id), notDeleted).ForUpdate(goqu.Wait)
+	if _, err := queryOne(ctx, tx, lock, scanInto[int64]); err != nil {
+		return job.Job{}, err
+	}
+	return getJob(ctx, tx, id, now)
+}
+
+func applyChange(ctx context.Context, tx *sql.Tx, change job.Change, now time.Time) error {
+	j := change.Job
+	if err := cancelWaiting(ctx, tx, j.ID, change.Cancel, now); err != nil {
+		return err
+	}
+	row := personColumns(j)
+	row["version"] = j.Version
+	row["revision"] = j.Revision
+	if change.Reschedule {
+		row["next_run_at"] = nullTime(j.NextRunAt)
+	}
+	if change.Delete {
+		row["name_key"] = nil
+		row["deleted_at"] = utc(now)
+	}
+	if _, err := exec(ctx, tx, dialect.Update("jobs").Set(row).Where(goqu.C("id").Eq(j.ID))); err != nil {
+		return nameTaken(err, "job")
+	}
+	if change.NewRevision {
+		if err := insertRequest(ctx, tx, j.ID, j.Revision, j.Request, now); err != nil {
+			return err
+		}
+	}
+	if change.ForgetFailures {
+		_, err := exec(ctx, tx, dialect.Update("job_stats").
+			Set(goqu.Record{"consecutive_failures": 0, "first_failure_at": nil}).
+			Where(goqu.C("job_id").Eq(j.ID)))
+		return err
+	}
+	return nil
+}
+
+// cancelWaiting ends waiting runs of a job whose row the transaction holds.
+func cancelWaiting(ctx context.Context, tx *sql.Tx, jobID int64, which job.Cancel, now time.Time) error {
+	where := []goqu.Expression{
+		goqu.C("job_id").Eq(jobID),
+		goqu.C("status").In("pending", "queued"),
+	}
+	switch which {
+	case job.CancelNone:
+		return nil
+	case job.CancelFuture:
+		where = append(where, goqu.C("trigger_type").Eq("schedule"),
+			goqu.C("attempt").Eq(1), goqu.C("occurrence_at").Gt(utc(now)))
+	case job.CancelScheduled:
+		where = append(where, goqu.C("trigger_type").Eq("schedule"))
+	case job.CancelAll:
+	}
+	_, err := exec(ctx, tx, dialect.Update("executions").Set(goqu.Record{
+		"status":       "cancelled",
+		"reason":       which.Reason(),
+		"ended_at":     utc(now),
+		"slot_job_id":  nil,
+		"resend_after": nil,
+		"updated_at":   utc(now),
+	}).Where(where...))
+	return err
+}
+
+func jobError(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return apperr.Wrap(apperr.NotFound, err, "There is no such job.")
+	}
+	return translate(err)
+}
+
+// nameTaken turns a duplicate key into a Conflict on the field "name".
+func nameTaken(err error, what string) error {
+	if !isDuplicate(err) {
+		return err
+	}
+	conflict := apperr.Wrap(apperr.Conflict, err, "Another "+what+" has that name.")
+	conflict.Fields = []apperr.Field{{Name: "name", Message: "is taken"}}
+	return conflict
+}
+
+func idOrNull(id int64) any {
+	if id == 0 {
+		return nil
+	}
+	return id
+}
