@@ -43,3 +43,5 @@ require (
 	golang.org/x/sync v0.24.0
 	golang.org/x/text v0.43.0
 )
+
+require github.com/vearutop/statigz v1.4.0 // indirect

@@ -1,0 +1,40 @@
+package execution
+
+import "time"
+
+// Query says which executions of the history are asked for. Zero values ask
+// for no restriction.
+type Query struct {
+	JobID      int64
+	CategoryID int64
+	Status     Status
+	Trigger    Trigger
+	From, To   *time.Time // on ScheduledFor, both inclusive
+	// Search is a part of the job's name, whatever its case; with
+	// SearchErrors also of the error's message.
+	Search       string
+	SearchErrors bool
+
+	// Oldest puts the oldest first; the newest are first otherwise.
+	Oldest bool
+	// After continues behind a place; Offset is not used then.
+	After  *Place
+	Offset int
+	Limit  int
+}
+
+// Place is where in the history an execution stands.
+type Place struct {
+	ScheduledFor time.Time
+	ID           int64
+}
+
+// Page is a part of the history.
+type Page struct {
+	Executions []Execution // without attempts
+	// More reports whether others follow.
+	More bool
+	// Total is how many there are in all, or at least, where TotalIsLowerBound.
+	Total             int64
+	TotalIsLowerBound bool
+}

@@ -1,0 +1,174 @@
+package httpapi
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+)
+
+// One answers with one thing. The zero Status is 200.
+type One[T any] struct {
+	Data    T
+	Status  int // 201 for what was created, 202 for what is under way
+	Message string
+	// Location is the path of what was created or accepted; "" sends none.
+	Location string
+	// Version is the ETag; 0 sends none.
+	Version int
+	// Revalidate adds a weak ETag over the data, and 304 for who has it.
+	Revalidate bool
+}
+
+// List answers with a page of things.
+type List[T any] struct {
+	Data []T
+	Meta Meta
+}
+
+// None answers with null data: done.
+type None struct {
+	Message string
+}
+
+// Meta says which part of a list an answer holds.
+type Meta struct {
+	Total    int64 `json:"total" doc:"How many records there are on all pages."`
+	Page     int   `json:"page" example:"1"`
+	LastPage int64 `json:"lastPage" doc:"0 where there are no records."`
+	PerPage  int   `json:"perPage" example:"10"`
+}
+
+// Success is the answer to a request that succeeded.
+type Success[T any] struct {
+	Success   bool      `json:"success" enum:"true"`
+	Data      T         `json:"data"`
+	Message   string    `json:"message,omitempty"`
+	Timestamp Timestamp `json:"timestamp"`
+}
+
+// Page is the answer to a request for a list.
+type Page[T, M any] struct {
+	Success   bool      `json:"success" enum:"true"`
+	Data      []T       `json:"data"`
+	Meta      M         `json:"meta"`
+	Timestamp Timestamp `json:"timestamp"`
+}
+
+// done is the document's view of None.
+type done struct {
+	Success   bool      `json:"success" enum:"true"`
+	Data      any       `json:"data" doc:"Always null."`
+	Message   string    `json:"message,omitempty"`
+	Timestamp Timestamp `json:"timestamp"`
+}
+
+// answer is what a handler may return: One, List or None.
+type answer interface {
+	render(now Timestamp) rendered
+	documents() reflect.Type
+}
+
+// rendered is an answer before it is encoded.
+type rendered struct {
+	status   int
+	envelope any
+	header   map[string]string
+	// revalidated is what the weak ETag is taken over; nil: no weak ETag.
+	revalidated any
+}
+
+func (a One[T]) render(now Timestamp) rendered {
+	out := rendered{
+		status:   a.Status,
+		envelope: Success[T]{Success: true, Data: a.Data, Message: a.Message, Timestamp: now},
+		header:   map[string]string{},
+	}
+	if out.status == 0 {
+		out.status = http.StatusOK
+	}
+	if a.Location != "" {
+		out.header["Location"] = a.Location
+	}
+	if a.Version > 0 {
+		out.header["ETag"] = etag(a.Version)
+	}
+	if a.Revalidate {
+		out.revalidated = a.Data
+	}
+	return out
+}
+
+func (One[T]) documents() reflect.Type { return reflect.TypeFor[Success[T]]() }
+
+func (a List[T]) render(now Timestamp) rendered {
+	return renderPage(a.Data, a.Meta, now)
+}
+
+// renderPage renders a list with any kind of meta.
+func renderPage[T, M any](data []T, meta M, now Timestamp) rendered {
+	if data == nil {
+		data = []T{}
+	}
+	return rendered{
+		status:      http.StatusOK,
+		envelope:    Page[T, M]{Success: true, Data: data, Meta: meta, Timestamp: now},
+		revalidated: []any{data, meta},
+	}
+}
+
+func (List[T]) documents() reflect.Type { return reflect.TypeFor[Page[T, Meta]]() }
+
+func (a None) render(now Timestamp) rendered {
+	return rendered{
+		status:   http.StatusOK,
+		envelope: done{Success: true, Message: a.Message, Timestamp: now},
+	}
+}
+
+func (None) documents() reflect.Type { return reflect.TypeFor[done]() }
+
+// writeAnswer encodes an answer in full before it writes a byte, so that a
+// failure to encode is an error and not half an answer.
+func (s *server) writeAnswer(w http.ResponseWriter, r *http.Request, a answer) {
+	out := a.render(Timestamp(s.now()))
+	body, err := encode(out.envelope)
+	if err != nil {
+		s.writeError(w, r, err)
+		return
+	}
+	for name, value := range out.header {
+		w.Header().Set(name, value)
+	}
+	if out.revalidated != nil {
+		seen, err := encode(out.revalidated)
+		if err != nil {
+			s.writeError(w, r, err)
+			return
+		}
+		sum := sha256.Sum256(seen)
+		tag := `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+		w.Header().Set("ETag", tag)
+		if matchesWeakly(r.Header.Values("If-None-Match"), tag) {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+	}
+	writeBody(w, out.status, body)
+}
+
+// etag is the strong ETag of a version.
+func etag(version int) string { return `"` + strconv.Itoa(version) + `"` }
+
+// matchesWeakly reports whether If-None-Match names the tag, or any.
+func matchesWeakly(headers []string, tag string) bool {
+	for _, one := range strings.Split(strings.Join(headers, ","), ",") {
+		one = strings.TrimSpace(one)
+		if one == "*" || strings.TrimPrefix(one, "W/") == strings.TrimPrefix(tag, "W/") {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,100 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"net/http"
+	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/swaggest/swgui"
+	"github.com/swaggest/swgui/v5emb"
+)
+
+const (
+	apiTitle = "Cron Jobs Management API"
+	docsPath = "/api/docs"
+)
+
+// apiConfig is huma's configuration: JSON alone, no routes of its own, no
+// $schema in answers.
+func apiConfig() huma.Config {
+	config := huma.DefaultConfig(apiTitle, "1.0.0")
+	config.Info.Description = "Keeps scheduled HTTP calls, makes them on time, and shows what happened."
+	config.CreateHooks = nil
+	config.DocsPath, config.OpenAPIPath, config.SchemasPath = "", "", ""
+	config.Servers = []*huma.Server{{URL: "/"}}
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
+	}
+	for _, tag := range [][2]string{
+		{"auth", "Signing in, and one's own account"},
+		{"users", "User management"},
+		{"categories", "Category management"},
+		{"jobs", "Job management"},
+		{"history", "Execution history"},
+		{"dashboard", "Dashboard and analytics"},
+		{"health", "Health checks"},
+	} {
+		config.Tags = append(config.Tags, &huma.Tag{Name: tag[0], Description: tag[1]})
+	}
+	return config
+}
+
+// serveDocs serves the OpenAPI document and a page to read and try it with,
+// from embedded files.
+func (s *server) serveDocs() {
+	document := sync.OnceValues(func() ([]byte, error) { return json.Marshal(s.api.OpenAPI()) })
+	s.router.Get(docsPath+"-json", func(w http.ResponseWriter, r *http.Request) {
+		body, err := document()
+		if err != nil {
+			s.writeError(w, r, err)
+			return
+		}
+		writeBody(w, http.StatusOK, body)
+	})
+	page := sync.OnceValue(func() http.Handler {
+		return v5emb.NewHandlerWithConfig(swgui.Config{
+			Title:       apiTitle,
+			SwaggerJSON: docsPath + "-json",
+			BasePath:    docsPath,
+			SettingsUI:  map[string]string{"persistAuthorization": "true"},
+		})
+	})
+	serve := func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "public, max-age=3600")
+		h.Set("Content-Security-Policy", docsPolicy)
+		page().ServeHTTP(&missingFile{ResponseWriter: w, onMissing: func() { s.notFound(w, r) }}, r)
+	}
+	s.router.Get(docsPath, serve)
+	s.router.Get(docsPath+"/*", serve)
+}
+
+// docsPolicy lets the page run its own script, which is inline, and call this
+// API; nothing from elsewhere.
+const docsPolicy = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; " +
+	"img-src 'self' data:; frame-ancestors 'none'"
+
+// missingFile replaces the file server's own 404 by ours.
+type missingFile struct {
+	http.ResponseWriter
+	onMissing func()
+	missing   bool
+}
+
+func (m *missingFile) WriteHeader(status int) {
+	if status == http.StatusNotFound {
+		m.missing = true
+		m.Header().Set("Cache-Control", "no-store")
+		m.onMissing()
+		return
+	}
+	m.ResponseWriter.WriteHeader(status)
+}
+
+func (m *missingFile) Write(p []byte) (int, error) {
+	if m.missing {
+		return len(p), nil
+	}
+	return m.ResponseWriter.Write(p)
+}

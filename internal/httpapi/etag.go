@@ -1,0 +1,53 @@
+package httpapi
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/cronjobs/cronjobs/internal/apperr"
+)
+
+// Conditional is embedded by inputs of routes that change one thing.
+type Conditional struct {
+	IfMatch string `header:"If-Match" doc:"The ETag that the change is meant for; another version answers 412."`
+}
+
+// Versions lists the versions that If-Match names: nil where any will do, and
+// empty where none can match.
+func (c Conditional) Versions() []int {
+	header := strings.TrimSpace(c.IfMatch)
+	if header == "" || header == "*" {
+		return nil
+	}
+	versions := []int{}
+	for _, tag := range strings.Split(header, ",") {
+		tag = strings.TrimSpace(tag)
+		if len(tag) < 3 || tag[0] != '"' || tag[len(tag)-1] != '"' {
+			continue
+		}
+		// Atoi takes "+1" and "01" too, which are no tags of ours.
+		version, err := strconv.Atoi(tag[1 : len(tag)-1])
+		if err == nil && version > 0 && etag(version) == tag {
+			versions = append(versions, version)
+		}
+	}
+	return versions
+}
+
+// Match refuses a change that was meant for another version than the present
+// one. A service that changes rows must compare again as it writes.
+func (c Conditional) Match(present int) error {
+	versions := c.Versions()
+	if versions == nil {
+		return nil
+	}
+	for _, v := range versions {
+		if v == present {
+			return nil
+		}
+	}
+	return errVersion
+}
+
+var errVersion = apperr.New(apperr.PreconditionFailed,
+	"The record has changed since you read it; read it again.")

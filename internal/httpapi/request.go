@@ -1,0 +1,60 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"regexp"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// requestInfo is what the middleware knows of a request. It is made once, by
+// the outermost middleware, and filled in as more becomes known.
+type requestInfo struct {
+	id      string
+	path    string // path and query as they were sent; for the client's eyes alone
+	started time.Time
+	userID  int64
+	// identity is who the bearer token says it is, looked up at most once.
+	identity identity
+	// hidden keeps errors that must be logged but not shown.
+	hidden error
+}
+
+// note keeps an error for the log.
+func (i *requestInfo) note(err error) { i.hidden = err }
+
+type infoKey struct{}
+
+// infoOf returns what is known of the request; never nil.
+func infoOf(ctx context.Context) *requestInfo {
+	if info, ok := ctx.Value(infoKey{}).(*requestInfo); ok {
+		return info
+	}
+	return &requestInfo{}
+}
+
+// acceptableID is what an incoming X-Request-Id must look like to be kept.
+var acceptableID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// identifyRequest gives every request its id and its requestInfo.
+func (s *server) identifyRequest(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := r.Header.Get("X-Request-Id")
+		if len(r.Header.Values("X-Request-Id")) != 1 || !acceptableID.MatchString(id) {
+			id = newRequestID()
+		}
+		w.Header().Set("X-Request-Id", id)
+		info := &requestInfo{id: id, path: r.URL.RequestURI(), started: s.now()}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), infoKey{}, info)))
+	})
+}
+
+func newRequestID() string {
+	id, err := uuid.NewV7()
+	if err != nil { // the system's randomness failed; an id is not worth an error
+		return "unknown"
+	}
+	return id.String()
+}

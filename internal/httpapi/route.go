@@ -1,0 +1,194 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
+
+	"github.com/cronjobs/cronjobs/internal/account"
+)
+
+// public marks a route that needs no token. The other marks are roles: who has
+// the role, or one that includes it, may call the route.
+const public account.Role = ""
+
+// option changes an operation beyond what every route has.
+type option func(*routeOptions)
+
+type routeOptions struct {
+	op      *huma.Operation
+	maxBody int64
+}
+
+// describe adds prose to the document.
+func describe(text string) option {
+	return func(o *routeOptions) { o.op.Description = text }
+}
+
+// creates makes 201 the documented success.
+func creates(o *routeOptions) { o.op.DefaultStatus = http.StatusCreated }
+
+// bodyLimit sets another limit on the body, in bytes.
+func bodyLimit(bytes int64) option {
+	return func(o *routeOptions) { o.maxBody = bytes }
+}
+
+// checker is an input that can find faults beyond those of its form.
+type checker interface{ Check() error }
+
+// hidden is what huma knows of an output: we write it ourselves.
+type hidden struct {
+	Body func(huma.Context)
+}
+
+// route registers one operation: who may call it, how its input is read, and
+// how what the handler returns is rendered.
+func route[I any, A answer](s *server, method, path string, needs account.Role, tag, summary string,
+	handle func(context.Context, *I) (A, error), options ...option,
+) {
+	var a A
+	op := &huma.Operation{
+		OperationID:        operationID(method, path),
+		Method:             method,
+		Path:               path,
+		Summary:            summary,
+		Tags:               []string{tag},
+		DefaultStatus:      http.StatusOK,
+		SkipValidateParams: true, // readStrictly has done it
+		SkipValidateBody:   true,
+		BodyReadTimeout:    -1,
+		MaxBodyBytes:       -1,
+	}
+	o := routeOptions{op: op, maxBody: defaultMaxBody}
+	for _, apply := range options {
+		apply(&o)
+	}
+	documentResponses(s.api.OpenAPI().Components.Schemas, op, a.documents(), needs)
+	s.accesses = append(s.accesses, access{Method: method, Path: path, Needs: needs})
+
+	// huma completes a copy of the operation (its parameters and body) as it
+	// registers it, so the strict reader looks at what the adapter was given.
+	op.Middlewares = huma.Middlewares{
+		s.authorise(needs),
+		func(hc huma.Context, next func(huma.Context)) { s.readStrictly(hc, next, o.maxBody) },
+	}
+	huma.Register(s.api, *op, func(ctx context.Context, in *I) (*hidden, error) {
+		result, err := serve(ctx, in, handle)
+		return &hidden{Body: func(hc huma.Context) {
+			r, w := humachi.Unwrap(hc)
+			if err != nil {
+				s.writeError(w, r, err)
+				return
+			}
+			s.writeAnswer(w, r, result)
+		}}, nil
+	})
+	documentAbsent(s.api.OpenAPI().Components.Schemas, reflect.TypeFor[I]())
+}
+
+// serve reports all faults of the input at once, and calls the handler where
+// there are none.
+func serve[I any, A answer](ctx context.Context, in *I, handle func(context.Context, *I) (A, error)) (A, error) {
+	var none A
+	taken := intakeOf(ctx)
+	if c, ok := any(in).(checker); ok && !taken.bodyLost {
+		if err := taken.faults.merge(c.Check()); err != nil {
+			return none, err
+		}
+	}
+	if err := taken.faults.err(); err != nil {
+		return none, err
+	}
+	return handle(ctx, in)
+}
+
+// operationID names an operation by its method and path: get-jobs-by-id-history.
+func operationID(method, path string) string {
+	words := strings.FieldsFunc(path, func(r rune) bool { return r == '/' || r == '-' })
+	for i, w := range words {
+		if strings.HasPrefix(w, "{") {
+			words[i] = "by-" + strings.Trim(w, "{}")
+		}
+	}
+	return strings.ToLower(method) + "-" + strings.Join(words, "-")
+}
+
+// documentResponses describes the success and every error that a route of this
+// kind can answer. 422 is not among them: what is invalid is 400.
+func documentResponses(registry huma.Registry, op *huma.Operation, success reflect.Type, needs account.Role) {
+	content := func(t reflect.Type) map[string]*huma.MediaType {
+		return map[string]*huma.MediaType{"application/json": {Schema: registry.Schema(t, true, "")}}
+	}
+	if op.Responses == nil {
+		op.Responses = map[string]*huma.Response{}
+	}
+	op.Responses[strconv.Itoa(op.DefaultStatus)] = &huma.Response{
+		Description: http.StatusText(op.DefaultStatus), Content: content(success),
+	}
+	failures := []int{http.StatusBadRequest, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable}
+	if needs != public {
+		failures = append(failures, http.StatusUnauthorized, http.StatusForbidden)
+		op.Security = []map[string][]string{{"bearer": {}}}
+	}
+	if strings.Contains(op.Path, "{") {
+		failures = append(failures, http.StatusNotFound)
+	}
+	switch op.Method {
+	case http.MethodPost:
+		failures = append(failures, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	case http.MethodPut, http.MethodPatch:
+		failures = append(failures, http.StatusConflict, http.StatusPreconditionFailed,
+			http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	case http.MethodDelete:
+		failures = append(failures, http.StatusConflict, http.StatusPreconditionFailed)
+	}
+	envelope := content(reflect.TypeFor[ErrorEnvelope]())
+	for _, status := range failures {
+		if op.Responses[strconv.Itoa(status)] == nil {
+			op.Responses[strconv.Itoa(status)] = &huma.Response{Description: http.StatusText(status), Content: envelope}
+		}
+	}
+}
+
+// documentAbsent writes the tag absent:"…" of body fields into the document as
+// their default. huma's own default tag is not used in bodies: it also
+// replaces a zero that was sent on purpose.
+func documentAbsent(registry huma.Registry, input reflect.Type) {
+	body, ok := input.FieldByName("Body")
+	if !ok {
+		return
+	}
+	t := body.Type
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct || t.Name() == "" {
+		return
+	}
+	schema := registry.Schema(t, false, "")
+	for _, field := range reflect.VisibleFields(t) {
+		text, ok := field.Tag.Lookup("absent")
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		property := schema.Properties[name]
+		if !ok || property == nil {
+			continue
+		}
+		switch property.Type {
+		case huma.TypeInteger:
+			number, err := strconv.Atoi(text)
+			if err != nil {
+				panic("httpapi: the absent tag of " + field.Name + " is no number")
+			}
+			property.Default = number
+		case huma.TypeBoolean:
+			property.Default = text == "true"
+		default:
+			property.Default = text
+		}
+	}
+}

@@ -1,0 +1,119 @@
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
+	"github.com/go-chi/chi/v5"
+
+	"github.com/cronjobs/cronjobs/internal/account"
+	"github.com/cronjobs/cronjobs/internal/execution"
+)
+
+// Deps is what the handlers call.
+type Deps struct {
+	Accounts AccountService
+	Runner   Runner
+	History  HistoryReader
+	Health   Health
+	// CORSOrigins are the exact origins that browsers may call from.
+	CORSOrigins []string
+	// Now is the clock; nil means the system's.
+	Now func() time.Time
+	// Log receives the access log and the text of internal errors; nil means
+	// slog's default.
+	Log *slog.Logger
+}
+
+// AccountService signs people in and keeps their accounts. Its errors bear
+// apperr codes: Unauthenticated for bad credentials and tokens, Invalid with
+// fields, Conflict for an e-mail that is taken.
+type AccountService interface {
+	Authenticate(ctx context.Context, accessToken string) (account.Principal, error)
+	Login(ctx context.Context, in account.Login) (account.SignedIn, error)
+	Refresh(ctx context.Context, refreshToken string) (account.SignedIn, error)
+	// Logout ends the session of a refresh token; a token that is unknown or
+	// over is no error.
+	Logout(ctx context.Context, refreshToken string) error
+	EndSession(ctx context.Context, userID, sessionID int64) error
+	UpdateProfile(ctx context.Context, userID int64, change account.ProfileChange) (account.User, error)
+	ChangePassword(ctx context.Context, who account.Principal, current, replacement string) (account.SignedIn, error)
+}
+
+// Runner runs a job now. It answers Conflict where the job must not overlap
+// and a run is in progress, and NotFound where there is no such job.
+type Runner interface {
+	RunNow(ctx context.Context, jobID, userID int64) (executionID int64, err error)
+}
+
+// HistoryReader reads executions. Get answers NotFound where there is none.
+type HistoryReader interface {
+	List(ctx context.Context, q execution.Query) (execution.Page, error)
+	Get(ctx context.Context, id int64) (execution.Execution, error)
+}
+
+// Health checks what the API cannot do without; each answers nil where it is
+// up. The error's text is logged, never shown.
+type Health interface {
+	Database(ctx context.Context) error
+	Queue(ctx context.Context) error
+}
+
+// server holds the handlers, one file for each resource.
+type server struct {
+	Deps
+	log      *slog.Logger
+	router   *chi.Mux
+	api      huma.API
+	accesses []access
+}
+
+// access is who may call a route: a row of the matrix that routes.go spells
+// out.
+type access struct {
+	Method, Path string
+	Needs        account.Role
+}
+
+func (s *server) now() time.Time { return s.Now() }
+
+// New assembles the API.
+func New(deps Deps) http.Handler { return newServer(deps).handler() }
+
+func newServer(deps Deps) *server {
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	s := &server{Deps: deps, log: deps.Log, router: chi.NewRouter()}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	s.api = humachi.New(s.router, apiConfig())
+	s.router.NotFound(s.notFound)
+	s.router.MethodNotAllowed(s.methodNotAllowed)
+	s.routes()
+	s.serveDocs()
+	return s
+}
+
+// handler is the way of a request, from the outside in.
+func (s *server) handler() http.Handler {
+	var h http.Handler = s.router
+	for _, around := range []func(http.Handler) http.Handler{
+		s.identify,
+		answerHead,
+		forgiveSlash,
+		allowOrigins(s.CORSOrigins),
+		secureHeaders,
+		s.recoverPanics,
+		s.logAccess,
+		s.identifyRequest,
+	} {
+		h = around(h)
+	}
+	return h
+}
