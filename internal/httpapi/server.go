@@ -12,14 +12,17 @@ import (
 
 	"github.com/cronjobs/cronjobs/internal/account"
 	"github.com/cronjobs/cronjobs/internal/execution"
+	"github.com/cronjobs/cronjobs/internal/job"
 )
 
 // Deps is what the handlers call.
 type Deps struct {
-	Accounts AccountService
-	Runner   Runner
-	History  HistoryReader
-	Health   Health
+	Accounts   AccountService
+	Categories *job.Categories
+	Jobs       *job.Service
+	Runner     Runner
+	History    HistoryReader
+	Health     Health
 	// CORSOrigins are the exact origins that browsers may call from.
 	CORSOrigins []string
 	// Now is the clock; nil means the system's.
