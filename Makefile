@@ -28,8 +28,8 @@ help: ## List the targets
 		/^[a-zA-Z_-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: ## Run the whole system on this machine, database included
-	go run ./infra/local
+run: ## Run the whole system on this machine, database included (reads .env)
+	@set -a; if [ -f .env ]; then . ./.env; fi; set +a; exec go run ./infra/local
 
 .PHONY: bench
 bench: ## Measure it on this machine (docs/benchmarks.md)

@@ -51,17 +51,47 @@ func (s *installed) prepare(ctx context.Context, opts Options) error {
 		if err != nil {
 			return err
 		}
+		// The script trips over spaces, so it is given a path of our own making.
+		link, err := linkTo(opts.DataDir)
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(filepath.Dir(link))
 		init, args = script, []string{
-			"--no-defaults", "--datadir=" + part, "--skip-test-db", "--skip-name-resolve",
+			"--no-defaults", "--datadir=" + filepath.Join(link, filepath.Base(part)),
+			"--skip-test-db", "--skip-name-resolve",
 			"--auth-root-authentication-method=socket",
 		}
 	}
 	args = append(args, asRoot()...)
-	out, err := exec.CommandContext(ctx, init, args...).CombinedOutput()
+	cmd := exec.CommandContext(ctx, init, args...)
+	temp, err := ownTemp(opts)
 	if err != nil {
-		return fmt.Errorf("%s: %w: %s", init, err, lastLines(string(out), 5))
+		return err
+	}
+	cmd.Env = append(os.Environ(), "TMPDIR="+temp)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: %w: %s", init, err, lastLines(string(out), 20))
 	}
 	return os.Rename(part, dir)
+}
+
+// ownTemp is a directory for a server's temporary tables: a MariaDB that starts
+// removes those that it finds, another server's included.
+func ownTemp(opts Options) (string, error) {
+	dir := filepath.Join(opts.DataDir, "tmp")
+	return dir, os.MkdirAll(dir, 0o700)
+}
+
+// linkTo makes a link to a directory, in a new temporary directory.
+func linkTo(dir string) (string, error) {
+	temp, err := os.MkdirTemp("", "cron-jobs-")
+	if err != nil {
+		return "", err
+	}
+	link := filepath.Join(temp, "link")
+	return link, os.Symlink(dir, link)
 }
 
 // installScript finds MariaDB's script that makes a data directory.
@@ -79,7 +109,10 @@ func (s *installed) installScript() (string, error) {
 // command runs the server with what the production parameter group sets, and
 // with the memory of a guest.
 func (s *installed) command(opts Options, at state) (command, error) {
-	dir := s.dataDir(opts)
+	temp, err := ownTemp(opts)
+	if err != nil {
+		return command{}, err
+	}
 	init := filepath.Join(opts.DataDir, "init.sql")
 	if err := replaceFile(init, []byte(accountSQL(at.Password))); err != nil {
 		return command{}, err
@@ -88,7 +121,8 @@ func (s *installed) command(opts Options, at state) (command, error) {
 		path: s.path,
 		args: []string{
 			"--no-defaults", // first, or it is not understood
-			"--datadir=" + dir,
+			"--datadir=" + s.dataDir(opts),
+			"--tmpdir=" + temp,
 			"--bind-address=127.0.0.1",
 			"--port=" + strconv.Itoa(at.Port),
 			"--socket=" + socketPath(opts.DataDir),
@@ -106,6 +140,7 @@ func (s *installed) command(opts Options, at state) (command, error) {
 			"--performance-schema=OFF",
 			"--skip-log-bin",
 		},
+		dir:     opts.DataDir,
 		logFile: filepath.Join(opts.DataDir, s.kind()+".log"),
 	}
 	if s.name == "MySQL" {

@@ -89,6 +89,7 @@ func (t *tidb) command(opts Options, at state) (command, error) {
 		path:    t.binary,
 		args:    []string{"-config", in("tidb.toml")},
 		env:     []string{"GOMEMLIMIT=" + strconv.Itoa(limit) + "MiB", "TZ=UTC"},
+		dir:     opts.DataDir, // where it leaves records of its own
 		logFile: in("tidb.log"),
 	}, err
 }
@@ -103,6 +104,7 @@ var tidbSettings = []string{
 	"transaction_isolation = 'READ-COMMITTED'",
 	"innodb_lock_wait_timeout = 5",
 	"time_zone = '+00:00'",
+	"tidb_memory_usage_alarm_ratio = 0", // it measures the whole machine
 }
 
 // settle applies the settings and marks the directory as complete.
