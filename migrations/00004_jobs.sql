@@ -30,7 +30,7 @@ CREATE TABLE jobs (
     PRIMARY KEY (id),
     UNIQUE KEY uq_jobs_name_key (name_key),
     KEY ix_jobs_next_run (next_run_at),
-    KEY ix_jobs_category (category_id, status)
+    KEY ix_jobs_category (category_id, status, next_run_at)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
 -- +goose Down

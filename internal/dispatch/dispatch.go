@@ -1,0 +1,266 @@
+// Package dispatch makes what is due happen: it claims due instants of jobs as
+// rows, sends wake-up messages for the rows, and sweeps what got stuck. One
+// Tick does all three; a write by a person does the first two in line for its
+// own jobs.
+//
+// Rows are the truth and messages only wake-ups, so every step may be
+// repeated, doubled or cut off anywhere. The package decides; its Store talks
+// to the database and its Queue to the message queue.
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/cronjobs/cronjobs/internal/execution"
+)
+
+// The times that the protocol turns on.
+const (
+	// LookAhead is how far ahead instants are claimed. Ticks come within a
+	// minute each, so gaps approach two minutes; with this, losing one tick
+	// costs nothing.
+	LookAhead = 240 * time.Second
+	// MissedAfter is the age from which an instant that is claimed counts as
+	// missed; younger ones are late and run.
+	MissedAfter = 120 * time.Second
+	// sendGrace is how long a claimed row may stay unsent before the next tick
+	// takes over from whoever claimed it.
+	sendGrace = 30 * time.Second
+	// MaxSkew is the difference between our clock and the database's above
+	// which no lease is judged.
+	MaxSkew = 5 * time.Second
+)
+
+// Message is one message for the queue.
+type Message struct {
+	Body string
+	// Delay holds the message back; whole seconds, at most MaxDelay.
+	Delay time.Duration
+}
+
+// MaxDelay is the longest that the queue holds a message back.
+const MaxDelay = 900 * time.Second
+
+// Queue is one lane. Send answers an error for each message, nil where the
+// queue acknowledged it.
+type Queue interface {
+	Send(ctx context.Context, messages []Message) []error
+	// Depth is about how many messages wait to be received.
+	Depth(ctx context.Context) (int, error)
+}
+
+// Store is the database as this package needs it. Every method is one
+// transaction; errors are the database's own or bear apperr codes.
+type Store interface {
+	// Claim locks due jobs, asks plan about each, and stores what it says.
+	Claim(ctx context.Context, request ClaimRequest) (ClaimResult, error)
+	// CountDue is how many jobs are due at the horizon, locked or not.
+	CountDue(ctx context.Context, horizon time.Time) (int, error)
+	// MarkQueued notes which waiting executions the queue acknowledged.
+	MarkQueued(ctx context.Context, now time.Time, sent []execution.Ref) error
+	// TakeStuck picks waiting executions whose message seems lost, pushes
+	// their next look back, and ends those whose job has stopped.
+	TakeStuck(ctx context.Context, now time.Time, request StuckRequest) ([]execution.Waiting, error)
+	// WaitingAfter lists waiting executions with larger ids, ascending.
+	WaitingAfter(ctx context.Context, id int64, limit int) ([]execution.Waiting, error)
+	// LostLeases lists running executions whose worker's lease has ended.
+	LostLeases(ctx context.Context, now time.Time, limit int) ([]Lost, error)
+	// Finish applies transitions; see execution.Finish.
+	Finish(ctx context.Context, now time.Time, batch []execution.Finish) ([]execution.Finished, error)
+	// SyncCategories makes a batch of jobs follow their category's status and
+	// reports how many it changed. next computes a job's next run.
+	SyncCategories(ctx context.Context, now time.Time, limit int, next func(DueJob) *time.Time) (int, error)
+	// CreateRun records a run that a person asked for.
+	CreateRun(ctx context.Context, now time.Time, run NewRun) (execution.Waiting, error)
+	// Now is the database's clock.
+	Now(ctx context.Context) (time.Time, error)
+}
+
+// ClaimRequest says which jobs to claim and how.
+type ClaimRequest struct {
+	Now, Horizon time.Time
+	// JobIDs limits the claim to these jobs; nil means every due job.
+	JobIDs []int64
+	// MaxJobs and MaxRows bound the transaction; at least one job is claimed
+	// whatever its rows.
+	MaxJobs, MaxRows int
+	// ResendAfter is when a row that was not sent is taken over.
+	ResendAfter time.Time
+	// Plan decides what becomes of one job. It must be pure.
+	Plan func(DueJob) Plan
+}
+
+// DueJob is a job that is due, as much as planning needs.
+type DueJob struct {
+	ID            int64
+	CronPattern   string
+	Timezone      string
+	MisfirePolicy string
+	NextRunAt     time.Time
+}
+
+// Plan is what becomes of one due job.
+type Plan struct {
+	// Runs are the instants that get a row to run.
+	Runs []time.Time
+	// Missed sums up the instants that do not run; nil where there is none.
+	Missed *Missed
+	// NextRunAt is the first instant past the horizon; nil: never again.
+	NextRunAt *time.Time
+	// SetAside is why the job cannot be planned at all; "" normally.
+	SetAside string
+}
+
+// Missed stands for instants that were too old to run.
+type Missed struct {
+	From, Until time.Time // the oldest and the newest instant
+	Count       int       // at most MaxMissedCount
+}
+
+// ClaimResult is what a claim stored.
+type ClaimResult struct {
+	Waiting  []execution.Waiting // the rows to send
+	Jobs     int                 // jobs claimed, set aside or unscheduled
+	SetAside int
+	Missed   int // summary rows
+}
+
+// StuckRequest bounds one sweep of waiting executions.
+type StuckRequest struct {
+	Limit int
+	// PendingOnly leaves out rows that the queue has acknowledged: it is used
+	// while the queue has a backlog, which resending would multiply.
+	PendingOnly bool
+}
+
+// Lost is a running execution whose worker vanished.
+type Lost struct {
+	execution.Finish // ID, JobID, Fence, Trigger, Lane, Host, FirstStartedAt and Attempt's number are set
+	Retry            execution.RetryPolicy
+}
+
+// NewRun is a run that a person asked for.
+type NewRun struct {
+	JobID       int64
+	Trigger     execution.Trigger
+	RequestedBy int64
+	ResendAfter time.Time
+}
+
+// Dispatcher claims, sends and sweeps. It is safe for concurrent use.
+type Dispatcher struct {
+	store Store
+	lanes map[execution.Lane]Queue
+	now   func() time.Time
+	log   *slog.Logger
+}
+
+// New makes a dispatcher over its database, its two lanes and a clock.
+func New(store Store, fast, slow Queue, now func() time.Time, log *slog.Logger) *Dispatcher {
+	return &Dispatcher{
+		store: store,
+		lanes: map[execution.Lane]Queue{execution.Fast: fast, execution.Slow: slow},
+		now:   now,
+		log:   log,
+	}
+}
+
+// clock is the present, as it can be stored.
+func (d *Dispatcher) clock() time.Time { return d.now().UTC().Truncate(time.Millisecond) }
+
+// In-line bounds: a person's request must not wait for more; a tick does the
+// rest.
+const (
+	inlineRows = 5000
+	inlineTime = 2 * time.Second
+)
+
+// DispatchJobs claims and sends what these jobs have due inside the
+// look-ahead. What it leaves, a tick does.
+func (d *Dispatcher) DispatchJobs(ctx context.Context, jobIDs []int64) error {
+	ctx, cancel := context.WithTimeout(ctx, inlineTime)
+	defer cancel()
+	rows := 0
+	for start := 0; start < len(jobIDs) && rows < inlineRows; start += claimJobs {
+		result, err := d.claim(ctx, jobIDs[start:min(start+claimJobs, len(jobIDs))])
+		if err != nil {
+			return err
+		}
+		rows += len(result.Waiting)
+		if err := d.Dispatch(ctx, result.Waiting); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RunNow records a run that a person asked for and sends it. The error bears
+// NotFound for an unknown job and Conflict where one that must not overlap is
+// running. A message that cannot be sent is not an error: the row waits for a
+// tick.
+func (d *Dispatcher) RunNow(ctx context.Context, jobID, userID int64) (int64, error) {
+	now := d.clock()
+	run, err := d.store.CreateRun(ctx, now, NewRun{
+		JobID: jobID, Trigger: execution.Manual, RequestedBy: userID, ResendAfter: now.Add(sendGrace),
+	})
+	if err != nil {
+		return 0, err
+	}
+	if err := d.Dispatch(ctx, []execution.Waiting{run}); err != nil {
+		d.log.WarnContext(ctx, "a manual run waits for the next tick", "executionId", run.ID, "err", err)
+	}
+	return run.ID, nil
+}
+
+// Dispatch sends messages for waiting executions, soonest first, and marks
+// those whose message was acknowledged. What was not acknowledged stays
+// pending, and the error says so; a tick sends it again. Executions further
+// ahead than the queue can hold a message back wait in the database.
+func (d *Dispatcher) Dispatch(ctx context.Context, waiting []execution.Waiting) error {
+	soon := d.clock().Add(MaxDelay)
+	waiting = slices.DeleteFunc(slices.Clone(waiting), func(w execution.Waiting) bool { return w.NotBefore.After(soon) })
+	var failures []error
+	for lane, chunks := range Chunks(waiting) {
+		failures = append(failures, d.send(ctx, d.lanes[lane], chunks)...)
+	}
+	return errors.Join(failures...)
+}
+
+// sendBatch is how many messages are sent before their rows are marked: a
+// crash in between costs only so many doubled wake-ups.
+const sendBatch = 160
+
+func (d *Dispatcher) send(ctx context.Context, queue Queue, chunks []Sending) []error {
+	var failures []error
+	for start := 0; start < len(chunks); start += sendBatch {
+		part := chunks[start:min(start+sendBatch, len(chunks))]
+		now := d.clock()
+		messages := make([]Message, len(part))
+		for i, chunk := range part {
+			body, err := chunk.Encode()
+			if err != nil {
+				return append(failures, err)
+			}
+			messages[i] = Message{Body: body, Delay: chunk.delay(now)}
+		}
+		var sent []execution.Ref
+		for i, err := range queue.Send(ctx, messages) {
+			if err != nil {
+				failures = append(failures, err)
+				continue
+			}
+			sent = append(sent, part[i].Executions...)
+		}
+		if len(sent) == 0 {
+			continue
+		}
+		if err := d.store.MarkQueued(ctx, d.clock(), sent); err != nil {
+			failures = append(failures, err)
+		}
+	}
+	return failures
+}

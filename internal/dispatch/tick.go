@@ -1,0 +1,127 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Bounds of one claim transaction: short, so that people's changes to the
+// same jobs wait little.
+const (
+	claimJobs = 500
+	claimRows = 2000
+)
+
+// stopBefore is how long before its deadline a tick begins nothing more.
+const stopBefore = 10 * time.Second
+
+// hiddenRetries is how often a tick looks again at due jobs that it could not
+// lock because someone else held them, and hiddenPause how long it waits.
+const (
+	hiddenRetries = 5
+	hiddenPause   = 50 * time.Millisecond
+)
+
+// Report is what one tick did.
+type Report struct {
+	Claimed   int // rows made to run
+	Jobs      int // jobs claimed
+	Missed    int // summary rows of missed instants
+	SetAside  int // jobs whose schedule cannot be read
+	Hidden    int // due jobs that someone else held to the end
+	Resent    int // waiting rows whose message was sent again
+	Recovered int // runs whose worker had vanished
+	Synced    int // jobs that followed their category's status
+	Skew      time.Duration
+	Cut       bool // the deadline came first; the next tick goes on
+}
+
+// Tick claims and sends everything due inside the look-ahead, then sweeps. It
+// stops near the context's deadline; two at once are harmless. The report is
+// right as far as the tick came, also beside an error.
+func (d *Dispatcher) Tick(ctx context.Context) (Report, error) {
+	var report Report
+	err := errors.Join(
+		d.syncCategories(ctx, &report),
+		d.claimAll(ctx, &report),
+		d.sweep(ctx, &report),
+	)
+	report.Cut = d.nearDeadline(ctx)
+	return report, err
+}
+
+// nearDeadline reports whether nothing more should be begun.
+func (d *Dispatcher) nearDeadline(ctx context.Context) bool {
+	if ctx.Err() != nil {
+		return true
+	}
+	deadline, ok := ctx.Deadline()
+	return ok && time.Until(deadline) < stopBefore
+}
+
+// claimAll claims until a plain read shows nothing due. Rows that another
+// transaction holds are invisible to the claim; they are waited for briefly,
+// then counted.
+func (d *Dispatcher) claimAll(ctx context.Context, report *Report) error {
+	var failures []error
+	hidden := 0
+	for !d.nearDeadline(ctx) {
+		result, err := d.claim(ctx, nil)
+		if err != nil {
+			return errors.Join(append(failures, err)...)
+		}
+		report.Jobs += result.Jobs
+		report.Claimed += len(result.Waiting)
+		report.Missed += result.Missed
+		report.SetAside += result.SetAside
+		if err := d.Dispatch(ctx, result.Waiting); err != nil {
+			// The rows are safe: a later tick sends them.
+			failures = append(failures, err)
+		}
+		if result.Jobs > 0 {
+			hidden = 0
+			continue
+		}
+		due, err := d.store.CountDue(ctx, d.clock().Add(LookAhead))
+		if err != nil {
+			return errors.Join(append(failures, err)...)
+		}
+		report.Hidden = due
+		if due == 0 || hidden == hiddenRetries {
+			break
+		}
+		hidden++
+		if !pause(ctx, hiddenPause) {
+			break
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// claim runs one claim transaction, for all due jobs or some.
+func (d *Dispatcher) claim(ctx context.Context, jobIDs []int64) (ClaimResult, error) {
+	now := d.clock()
+	horizon := now.Add(LookAhead)
+	return d.store.Claim(ctx, ClaimRequest{
+		Now:         now,
+		Horizon:     horizon,
+		JobIDs:      jobIDs,
+		MaxJobs:     claimJobs,
+		MaxRows:     claimRows,
+		ResendAfter: now.Add(sendGrace),
+		Plan:        func(due DueJob) Plan { return PlanJob(due, now, horizon) },
+	})
+}
+
+// pause waits, and reports false where the context ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

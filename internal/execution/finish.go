@@ -1,0 +1,43 @@
+package execution
+
+import "time"
+
+// Finish is the transition that ends one start of an execution: to a final
+// state, or back to waiting for another attempt. It takes effect only while
+// the execution is running under the same fence.
+type Finish struct {
+	ID    int64
+	JobID int64
+	Fence int
+	// Trigger matters to a retry: a scheduled run of a stopped job ends.
+	Trigger Trigger
+	// Attempt is the record of the call; its number is the attempt that ended.
+	Attempt Attempt
+	// FirstStartedAt is when the first attempt's call began.
+	FirstStartedAt time.Time
+	// Status is Success, Failed or Abandoned, or Pending for another attempt.
+	Status Status
+	Reason string
+	// NotBefore is when the next attempt may start, for Pending.
+	NotBefore time.Time
+	Lane      Lane
+	Host      string
+}
+
+// Finished is what became of a Finish.
+type Finished struct {
+	// Applied is false where the row was no longer held under that fence: the
+	// outcome was appended to the attempts and changed nothing else.
+	Applied bool
+	// Status is the row's state afterwards, when applied. A retry of a job
+	// that was stopped meanwhile ends instead.
+	Status Status
+}
+
+// LeaseSlack is how much longer than the call's timeout a worker holds an
+// execution before it counts as lost.
+const LeaseSlack = 30 * time.Second
+
+// JobStopped is the reason of a retry that was given up because its job was
+// paused or deleted.
+const JobStopped = "job stopped"

@@ -1,0 +1,211 @@
+// Package executor makes the calls: a message wakes it for executions of one
+// instant, it waits for that instant, starts the rows, makes their calls side
+// by side, and records how each ended.
+//
+// A target's failure is a recorded result. Only our own failures, of the
+// database, are reported to the queue, which then delivers the message again.
+package executor
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cronjobs/cronjobs/internal/execution"
+	"github.com/cronjobs/cronjobs/internal/job"
+)
+
+// The times that the executor turns on.
+const (
+	// earlyLimit is how early a message may be and still be waited for; one
+	// that is earlier goes back to the queue.
+	earlyLimit = 5 * time.Second
+	// stopBefore is how long before the invocation's deadline calls that still
+	// run are cancelled and recorded.
+	stopBefore = 15 * time.Second
+)
+
+// Work is an execution as the executor needs it: the row as it was read, and
+// the request of its revision.
+type Work struct {
+	ID           int64
+	JobID        int64
+	JobName      string
+	CategoryID   int64
+	Trigger      execution.Trigger
+	ScheduledFor time.Time
+	NotBefore    time.Time
+	Attempt      int
+	Revision     int
+	Lane         execution.Lane
+	StartedAt    *time.Time // start of the first attempt, nil before it
+	Request      job.Request
+}
+
+// Started is what became of one Work in Start.
+type Started struct {
+	// Fence is the number of this start; 0 where the row did not start: it is
+	// a duplicate, was cancelled, or was skipped.
+	Fence int
+	// Skipped says that the row ended as skipped, and why.
+	Skipped string
+}
+
+// Store is the database as this package needs it. Every method is one
+// transaction.
+type Store interface {
+	// Load reads the named executions that still wait for that attempt.
+	Load(ctx context.Context, refs []execution.Ref) ([]Work, error)
+	// Start makes waiting rows running, each only if it is as it was read and
+	// its instant has come. The answer holds a Started for each work.
+	Start(ctx context.Context, now time.Time, works []Work) ([]Started, error)
+	// Finish applies transitions; see execution.Finish.
+	Finish(ctx context.Context, now time.Time, batch []execution.Finish) ([]execution.Finished, error)
+}
+
+// Dispatcher brings waiting executions to a worker at their time.
+type Dispatcher interface {
+	Dispatch(ctx context.Context, waiting []execution.Waiting) error
+}
+
+// Clock is the time and a way to wait for it.
+type Clock interface {
+	Now() time.Time
+	// SleepUntil returns at the instant or just after, never before; or with
+	// the context's error.
+	SleepUntil(ctx context.Context, at time.Time) error
+}
+
+// Executor runs messages. It is safe for concurrent use.
+type Executor struct {
+	store    Store
+	dispatch Dispatcher
+	caller   Caller
+	clock    Clock
+	log      *slog.Logger
+}
+
+// Caller makes one call and never fails: what goes wrong is in the attempt.
+type Caller interface {
+	Call(ctx context.Context, call Call) (execution.Attempt, time.Duration)
+}
+
+// New makes an executor over its collaborators.
+func New(store Store, dispatch Dispatcher, caller Caller, clock Clock, log *slog.Logger) *Executor {
+	return &Executor{store: store, dispatch: dispatch, caller: caller, clock: clock, log: log}
+}
+
+// Run handles the message bodies of one invocation, side by side, and answers
+// an error for each: nil where the message is done with.
+func (e *Executor) Run(ctx context.Context, bodies []string) []error {
+	errs := make([]error, len(bodies))
+	finisher := newFinisher(e.store, e.clock, len(bodies))
+	var all sync.WaitGroup
+	for i, body := range bodies {
+		all.Go(func() { errs[i] = e.runMessage(ctx, finisher, body) })
+	}
+	all.Wait()
+	finisher.close()
+	return errs
+}
+
+func (e *Executor) runMessage(ctx context.Context, finisher *finisher, body string) error {
+	chunk, err := execution.ParseChunk(body)
+	if err != nil {
+		// It will never be better: drop it. Its rows, if any, are swept.
+		e.log.ErrorContext(ctx, "a message is not ours; it is dropped", "err", err)
+		return nil
+	}
+	works, err := e.store.Load(ctx, chunk.Executions)
+	if err != nil {
+		return fmt.Errorf("load: %w", err)
+	}
+	if len(works) == 0 {
+		return nil
+	}
+	if chunk.At.Sub(e.clock.Now()) > earlyLimit {
+		return e.sendBack(ctx, works)
+	}
+	if err := e.clock.SleepUntil(ctx, chunk.At); err != nil {
+		return fmt.Errorf("wait for the instant: %w", err)
+	}
+	started, err := e.store.Start(ctx, e.now(), works)
+	if err != nil {
+		return fmt.Errorf("start: %w", err)
+	}
+	return e.callAll(ctx, finisher, works, started)
+}
+
+// sendBack returns executions to the queue with the right delay.
+func (e *Executor) sendBack(ctx context.Context, works []Work) error {
+	waiting := make([]execution.Waiting, len(works))
+	for i, w := range works {
+		waiting[i] = execution.Waiting{ID: w.ID, Attempt: w.Attempt, NotBefore: w.NotBefore, Lane: w.Lane, Host: hostOf(w.Request.URL)}
+	}
+	if err := e.dispatch.Dispatch(ctx, waiting); err != nil {
+		return fmt.Errorf("send back: %w", err)
+	}
+	return nil
+}
+
+// callAll makes the calls of the started works and records them. It returns
+// when all have ended: a goroutine that outlived the invocation would be frozen
+// with it and call minutes later.
+func (e *Executor) callAll(ctx context.Context, finisher *finisher, works []Work, started []Started) error {
+	callCtx, cancel := e.callContext(ctx)
+	defer cancel()
+	errs := make([]error, len(works))
+	var all sync.WaitGroup
+	for i, work := range works {
+		if started[i].Skipped != "" {
+			e.logSkipped(ctx, work, started[i].Skipped)
+		}
+		if started[i].Fence == 0 {
+			continue
+		}
+		all.Go(func() { errs[i] = e.callOne(ctx, callCtx, finisher, work, started[i].Fence) })
+	}
+	all.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// callContext ends calls in time to record them before the invocation ends.
+func (e *Executor) callContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadlineCause(ctx, deadline.Add(-stopBefore), errStopping)
+}
+
+func (e *Executor) callOne(ctx, callCtx context.Context, finisher *finisher, work Work, fence int) error {
+	attempt, retryAfter := e.caller.Call(callCtx, Call{Work: work})
+	attempt.ExecutionID, attempt.Attempt, attempt.Fence = work.ID, work.Attempt, fence
+	finish := decide(work, fence, attempt, retryAfter)
+	// The outcome is recorded even while the caller is being stopped.
+	done, err := finisher.finish(context.WithoutCancel(ctx), finish)
+	if err != nil {
+		// The row stays running until its lease ends, and is recovered then.
+		return fmt.Errorf("finish: %w", err)
+	}
+	e.logExecution(ctx, work, finish, done)
+	if !done.Applied || done.Status != execution.Pending {
+		return nil
+	}
+	again := execution.Waiting{ID: work.ID, Attempt: work.Attempt + 1, NotBefore: finish.NotBefore, Lane: work.Lane, Host: finish.Host}
+	if err := e.dispatch.Dispatch(context.WithoutCancel(ctx), []execution.Waiting{again}); err != nil {
+		// The row is safe: a tick sends it.
+		e.log.WarnContext(ctx, "a retry waits for the next tick", "executionId", work.ID, "err", err)
+	}
+	return nil
+}
+
+// now is the present, as it can be stored.
+func (e *Executor) now() time.Time { return e.clock.Now().UTC().Truncate(time.Millisecond) }

@@ -1,0 +1,76 @@
+package executor
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"net/url"
+	"time"
+
+	"github.com/cronjobs/cronjobs/internal/execution"
+)
+
+// decide turns an attempt's outcome into the execution's next state.
+func decide(work Work, fence int, attempt execution.Attempt, retryAfter time.Duration) execution.Finish {
+	f := execution.Finish{
+		ID: work.ID, JobID: work.JobID, Fence: fence, Trigger: work.Trigger, Attempt: attempt,
+		FirstStartedAt: attempt.StartedAt, Lane: work.Lane, Host: hostOf(work.Request.URL),
+	}
+	if work.Attempt > 1 && work.StartedAt != nil {
+		f.FirstStartedAt = *work.StartedAt
+	}
+	outcome := execution.Outcome{Failure: attempt.Failure, RetryAfter: retryAfter}
+	if attempt.Response != nil {
+		outcome.Status = attempt.Response.Status
+	}
+	delay, again := work.Request.Retry.Next(work.Attempt, outcome, rand.Float64())
+	switch {
+	case attempt.Failure == nil:
+		f.Status = execution.Success
+	case again:
+		f.Status, f.NotBefore = execution.Pending, attempt.EndedAt.Add(delay)
+	default:
+		f.Status = execution.Failed
+	}
+	return f
+}
+
+// hostOf is the host and port of a URL that was validated when it was stored.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+// logExecution writes one line for one attempt. A URL is logged by its host
+// alone: paths and queries may hold secrets.
+func (e *Executor) logExecution(ctx context.Context, work Work, f execution.Finish, done execution.Finished) {
+	status := string(done.Status)
+	switch {
+	case !done.Applied:
+		status = "late"
+	case done.Status == execution.Pending:
+		status = "retry"
+	}
+	attrs := []slog.Attr{
+		slog.Int64("executionId", work.ID), slog.Int64("jobId", work.JobID), slog.String("job", work.JobName),
+		slog.String("status", status), slog.Int("attempt", work.Attempt),
+		slog.Int64("durationMs", f.Attempt.EndedAt.Sub(f.Attempt.StartedAt).Milliseconds()),
+		slog.Int64("latenessMs", f.FirstStartedAt.Sub(work.ScheduledFor).Milliseconds()),
+		slog.String("host", f.Host),
+	}
+	if f.Attempt.Response != nil {
+		attrs = append(attrs, slog.Int("responseStatus", f.Attempt.Response.Status))
+	}
+	if f.Attempt.Failure != nil {
+		attrs = append(attrs, slog.String("error", string(f.Attempt.Failure.Kind)))
+	}
+	e.log.LogAttrs(ctx, slog.LevelInfo, "execution", attrs...)
+}
+
+func (e *Executor) logSkipped(ctx context.Context, work Work, reason string) {
+	e.log.LogAttrs(ctx, slog.LevelInfo, "execution", slog.Int64("executionId", work.ID), slog.Int64("jobId", work.JobID),
+		slog.String("job", work.JobName), slog.String("status", string(execution.Skipped)), slog.String("reason", reason))
+}

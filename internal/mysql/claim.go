@@ -1,0 +1,244 @@
+package mysql
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cronjobs/cronjobs/internal/dispatch"
+	"github.com/cronjobs/cronjobs/internal/execution"
+	"github.com/cronjobs/cronjobs/internal/job"
+)
+
+// dueRow is a due job as the claim reads it.
+type dueRow struct {
+	dispatch.DueJob
+	categoryID int64
+	lane       execution.Lane
+	revision   int
+	version    int
+	plan       dispatch.Plan
+}
+
+func scanDue(rows *sql.Rows) (d dueRow, err error) {
+	err = rows.Scan(&d.ID, &d.CronPattern, &d.Timezone, &d.MisfirePolicy, &d.NextRunAt, &d.categoryID, &d.lane, &d.revision, &d.version)
+	return d, err
+}
+
+const dueColumns = "id, cron_pattern, timezone, misfire_policy, next_run_at, category_id, lane, revision, version"
+
+// Claim locks due jobs, stores what their plans say, and moves their next run
+// past the horizon, in one transaction of six round trips.
+func (s *Executions) Claim(ctx context.Context, request dispatch.ClaimRequest) (dispatch.ClaimResult, error) {
+	var result dispatch.ClaimResult
+	err := inTx(ctx, s.db, func(tx *sql.Tx) error {
+		result = dispatch.ClaimResult{}
+		due, err := lockDue(ctx, tx, request)
+		if err != nil || len(due) == 0 {
+			return err
+		}
+		active, err := lockActiveCategories(ctx, tx, due, func(d dueRow) int64 { return d.categoryID })
+		if err != nil {
+			return err
+		}
+		rows := 0
+		for i := range due {
+			d := &due[i]
+			if active[d.categoryID] {
+				d.plan = request.Plan(d.DueJob)
+			}
+			rows += len(d.plan.Runs)
+			result.Jobs++
+			if rows >= request.MaxRows {
+				due = due[:i+1]
+				break
+			}
+		}
+		if err := advance(ctx, tx, due, request.Now, &result); err != nil {
+			return err
+		}
+		result.Waiting, err = insertOccurrences(ctx, tx, due, request, &result)
+		return err
+	})
+	return result, err
+}
+
+// lockDue reads due jobs under an exclusive lock. SKIP LOCKED is a hint: the
+// compare in advance is what makes the claim right.
+func lockDue(ctx context.Context, tx *sql.Tx, request dispatch.ClaimRequest) ([]dueRow, error) {
+	query := "SELECT " + dueColumns + " FROM jobs WHERE next_run_at <= ?"
+	args := []any{utc(request.Horizon)}
+	if request.JobIDs != nil {
+		query += " AND id IN (" + placeholders(len(request.JobIDs)) + ") ORDER BY id"
+		args = append(args, ids(request.JobIDs, func(id int64) int64 { return id })...)
+		if len(request.JobIDs) == 0 {
+			return nil, nil
+		}
+	} else {
+		query += " ORDER BY next_run_at, id"
+	}
+	query += " LIMIT ? FOR UPDATE SKIP LOCKED"
+	return queryAllSQL(ctx, tx, scanDue, query, append(args, request.MaxJobs)...)
+}
+
+// lockActiveCategories reads categories under a shared lock, so that none can
+// be inactivated until this transaction ends, and tells which are active.
+func lockActiveCategories[T any](ctx context.Context, tx *sql.Tx, items []T, category func(T) int64) (map[int64]bool, error) {
+	args := ids(items, category)
+	type row struct {
+		id     int64
+		status job.CategoryStatus
+	}
+	rows, err := queryAllSQL(ctx, tx, func(rows *sql.Rows) (r row, err error) {
+		err = rows.Scan(&r.id, &r.status)
+		return r, err
+	}, "SELECT id, status FROM categories WHERE id IN ("+placeholders(len(args))+") ORDER BY id LOCK IN SHARE MODE", args...)
+	if err != nil {
+		return nil, err
+	}
+	active := map[int64]bool{}
+	for _, r := range rows {
+		active[r.id] = r.status == job.CategoryActive
+	}
+	return active, nil
+}
+
+// advance moves each job's next run, comparing both its version and the next
+// run that was read. Jobs that cannot be planned are set aside with a reason.
+func advance(ctx context.Context, tx *sql.Tx, due []dueRow, now time.Time, result *dispatch.ClaimResult) error {
+	slices.SortFunc(due, func(a, b dueRow) int { return cmp.Compare(a.ID, b.ID) })
+	next := newCase("id")
+	var compare []any
+	for _, d := range due {
+		next.when(d.ID, nullTime(d.plan.NextRunAt))
+		compare = append(compare, d.ID, d.version, d.NextRunAt)
+	}
+	idArgs := ids(due, func(d dueRow) int64 { return d.ID })
+	// The CASE is cast: where every value is NULL its type would be unknown.
+	query := "UPDATE jobs SET next_run_at = CAST(" + next.end() + " AS DATETIME(3)) WHERE id IN (" + placeholders(len(idArgs)) +
+		") AND (id, version, next_run_at) IN (" + tuples(len(due), 3) + ")"
+	matched, err := execSQL(ctx, tx, query, slices.Concat(next.args, idArgs, compare)...)
+	if err != nil {
+		return err
+	}
+	if matched != int64(len(due)) {
+		return errLostRace
+	}
+	for _, d := range due {
+		if d.plan.SetAside == "" {
+			continue
+		}
+		result.SetAside++
+		if _, err := execSQL(ctx, tx, "UPDATE jobs SET status = 'failed', status_reason = ?, version = version + 1, updated_at = ? WHERE id = ?",
+			cut(d.plan.SetAside, 500), now, d.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cut shortens a text to what its column takes, in code points.
+func cut(text string, most int) string {
+	runes := []rune(text)
+	if len(runes) <= most {
+		return text
+	}
+	return string(runes[:most-1]) + "…"
+}
+
+// A row that was cancelled before it was ever started may live again, with the
+// job's present request. Every other duplicate stays as it is. Assignments are
+// evaluated from left to right, so the status comes last.
+const revive = `ON DUPLICATE KEY UPDATE
+	revision     = IF(status = 'cancelled' AND fence = 0, VALUES(revision), revision),
+	lane         = IF(status = 'cancelled' AND fence = 0, VALUES(lane), lane),
+	claim_token  = IF(status = 'cancelled' AND fence = 0, VALUES(claim_token), claim_token),
+	not_before   = IF(status = 'cancelled' AND fence = 0, VALUES(not_before), not_before),
+	resend_after = IF(status = 'cancelled' AND fence = 0, VALUES(resend_after), resend_after),
+	resends      = IF(status = 'cancelled' AND fence = 0, 0, resends),
+	reason       = IF(status = 'cancelled' AND fence = 0, VALUES(reason), reason),
+	ended_at     = IF(status = 'cancelled' AND fence = 0, NULL, ended_at),
+	missed_until = IF(status = 'cancelled' AND fence = 0, VALUES(missed_until), missed_until),
+	missed_count = IF(status = 'cancelled' AND fence = 0, VALUES(missed_count), missed_count),
+	updated_at   = IF(status = 'cancelled' AND fence = 0, VALUES(updated_at), updated_at),
+	status       = IF(status = 'cancelled' AND fence = 0, VALUES(status), status)`
+
+const insertOccurrence = `INSERT INTO executions (job_id, trigger_type, scheduled_for, occurrence_at, status, reason, lane, revision,
+	attempt, fence, claim_token, not_before, resend_after, resends, missed_until, missed_count, created_at, updated_at) VALUES `
+
+// insertOccurrences stores the rows of a claim and reads back those that wait,
+// by the claim's token: generated ids do not name revived rows.
+func insertOccurrences(ctx context.Context, tx *sql.Tx, due []dueRow, request dispatch.ClaimRequest, result *dispatch.ClaimResult) ([]execution.Waiting, error) {
+	token := make([]byte, 16)
+	_, _ = rand.Read(token) // crypto/rand never fails
+	var (
+		args          []any
+		count, runs   int
+		oldest, until time.Time
+		now           = utc(request.Now)
+	)
+	for _, d := range due {
+		if m := d.plan.Missed; m != nil {
+			reason := fmt.Sprintf("%d due instants passed while the system was not running", m.Count)
+			if m.Count == 1 {
+				reason = "its instant passed while the system was not running"
+			}
+			args = append(args, d.ID, execution.Schedule, utc(m.From), utc(m.From), execution.Missed, reason, d.lane, d.revision,
+				1, 0, nil, now, nil, 0, utc(m.Until), m.Count, now, now)
+			count++
+			result.Missed++
+		}
+		for _, at := range d.plan.Runs {
+			at = utc(at)
+			args = append(args, d.ID, execution.Schedule, at, at, execution.Pending, nil, d.lane, d.revision,
+				1, 0, token, at, utc(request.ResendAfter), 0, nil, nil, now, now)
+			count++
+			runs++
+			if oldest.IsZero() || at.Before(oldest) {
+				oldest = at
+			}
+			if at.After(until) {
+				until = at
+			}
+		}
+	}
+	if count == 0 {
+		return nil, nil
+	}
+	var query strings.Builder
+	query.WriteString(insertOccurrence)
+	query.WriteString(tuples(count, 18))
+	query.WriteString(revive)
+	if _, err := execSQL(ctx, tx, query.String(), args...); err != nil {
+		return nil, err
+	}
+	if runs == 0 {
+		return nil, nil
+	}
+	jobIDs := ids(due, func(d dueRow) int64 { return d.ID })
+	where := "WHERE e.job_id IN (" + placeholders(len(jobIDs)) + ") AND e.occurrence_at BETWEEN ? AND ? AND e.claim_token = ? AND e.status = 'pending'"
+	return queryAllSQL(ctx, tx, scanWaiting, selectWaiting+where, append(jobIDs, oldest, until, token)...)
+}
+
+// CountDue counts due jobs, locked or not.
+func (s *Executions) CountDue(ctx context.Context, horizon time.Time) (int, error) {
+	counts, err := queryAllSQL(ctx, s.db, scanInto[int], "SELECT COUNT(*) FROM jobs WHERE next_run_at <= ?", utc(horizon))
+	if err != nil {
+		return 0, translate(err)
+	}
+	return counts[0], nil
+}
+
+// Now is the database's clock, in UTC.
+func (s *Executions) Now(ctx context.Context) (time.Time, error) {
+	times, err := queryAllSQL(ctx, s.db, scanInto[time.Time], "SELECT UTC_TIMESTAMP(3)")
+	if err != nil {
+		return time.Time{}, translate(err)
+	}
+	return times[0].UTC(), nil
+}

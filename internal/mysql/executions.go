@@ -1,0 +1,105 @@
+package mysql
+
+import (
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cronjobs/cronjobs/internal/execution"
+)
+
+// Executions is the delivery protocol's side of the database: claim, send,
+// start, finish, sweep. It implements the stores of the dispatcher and of the
+// executor.
+//
+// Locks are taken in one order. A change by a person and a claim lock the job
+// first and its waiting executions then. A finish locks running executions
+// first and, for a retry, reads the job under a shared lock before the row
+// waits again; it never meets the former, which touch no running row.
+// Inside a statement keys ascend.
+type Executions struct {
+	db *sql.DB
+}
+
+// NewExecutions makes the store.
+func NewExecutions(db *sql.DB) *Executions { return &Executions{db: db} }
+
+// The host and port of a request's URL: enough to keep executions of one host
+// together.
+const hostOfURL = "SUBSTRING_INDEX(SUBSTRING_INDEX(r.url, '/', 3), '/', -1)"
+
+// selectWaiting reads execution.Waiting; conditions on e and a limit follow.
+const selectWaiting = "SELECT e.id, e.attempt, e.not_before, e.lane, " + hostOfURL + `
+	FROM executions e JOIN job_requests r ON r.job_id = e.job_id AND r.revision = e.revision `
+
+func scanWaiting(rows *sql.Rows) (w execution.Waiting, err error) {
+	err = rows.Scan(&w.ID, &w.Attempt, &w.NotBefore, &w.Lane, &w.Host)
+	return w, err
+}
+
+// placeholders is "?, ?, ?" for n values.
+func placeholders(n int) string {
+	return strings.TrimSuffix(strings.Repeat("?, ", n), ", ")
+}
+
+// tuples is "(?, ?), (?, ?)" for n tuples of width values.
+func tuples(n, width int) string {
+	one := "(" + placeholders(width) + ")"
+	return strings.TrimSuffix(strings.Repeat(one+", ", n), ", ")
+}
+
+// caseByID builds "CASE id WHEN ? THEN ? … END" and its arguments: one
+// statement that gives each row its own value.
+type caseByID struct {
+	text strings.Builder
+	args []any
+}
+
+func newCase(column string) *caseByID {
+	c := &caseByID{}
+	fmt.Fprintf(&c.text, "CASE %s", column)
+	return c
+}
+
+func (c *caseByID) when(id int64, value any) {
+	c.text.WriteString(" WHEN ? THEN ?")
+	c.args = append(c.args, id, value)
+}
+
+func (c *caseByID) end() string { return c.text.String() + " END" }
+
+// ids collects one int64 of each item as arguments, ascending and distinct.
+func ids[T any](items []T, id func(T) int64) []any {
+	numbers := make([]int64, len(items))
+	for i, item := range items {
+		numbers[i] = id(item)
+	}
+	slices.Sort(numbers)
+	numbers = slices.Compact(numbers)
+	args := make([]any, len(numbers))
+	for i, n := range numbers {
+		args[i] = n
+	}
+	return args
+}
+
+// utc makes an instant what the columns hold: UTC, whole milliseconds.
+func utc(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
+
+// nullTime is NULL for a nil instant.
+func nullTime(t *time.Time) any {
+	if t == nil {
+		return nil
+	}
+	return utc(*t)
+}
+
+// nullString is NULL for an empty text.
+func nullString(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}

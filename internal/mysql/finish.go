@@ -1,0 +1,366 @@
+package mysql
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cronjobs/cronjobs/internal/execution"
+)
+
+// finishing is one transition under way.
+type finishing struct {
+	*execution.Finish
+	*execution.Finished
+}
+
+// Finish applies transitions in one transaction: executions, jobs, attempts,
+// statistics, in this order. Each takes effect only while its row is running
+// under its fence; otherwise the attempt alone is kept, as late.
+func (s *Executions) Finish(ctx context.Context, now time.Time, batch []execution.Finish) ([]execution.Finished, error) {
+	now = utc(now)
+	finished := make([]execution.Finished, len(batch))
+	err := inTx(ctx, s.db, func(tx *sql.Tx) error {
+		all := make([]finishing, len(batch))
+		for i := range batch {
+			finished[i] = execution.Finished{}
+			all[i] = finishing{&batch[i], &finished[i]}
+		}
+		slices.SortFunc(all, func(a, b finishing) int { return cmp.Compare(a.ID, b.ID) })
+		held, err := lockHeld(ctx, tx, all)
+		if err != nil {
+			return err
+		}
+		if len(held) > 0 {
+			if err := endRetriesOfStopped(ctx, tx, held); err != nil {
+				return err
+			}
+			if err := updateFinished(ctx, tx, now, held); err != nil {
+				return err
+			}
+		}
+		if err := insertAttempts(ctx, tx, all); err != nil {
+			return err
+		}
+		return countFinished(ctx, tx, held)
+	})
+	return finished, err
+}
+
+// lockHeld locks the rows that are still running under the fence they were
+// started with, and marks those transitions as applied.
+func lockHeld(ctx context.Context, tx *sql.Tx, all []finishing) ([]finishing, error) {
+	idArgs := ids(all, func(f finishing) int64 { return f.ID })
+	var pairs []any
+	for _, f := range all {
+		pairs = append(pairs, f.ID, f.Fence)
+	}
+	locked, err := queryAllSQL(ctx, tx, scanInto[int64], "SELECT id FROM executions WHERE id IN ("+placeholders(len(idArgs))+
+		") AND status = 'running' AND (id, fence) IN ("+tuples(len(all), 2)+") ORDER BY id FOR UPDATE", slices.Concat(idArgs, pairs)...)
+	if err != nil {
+		return nil, err
+	}
+	var held []finishing
+	for _, f := range all {
+		if _, ok := slices.BinarySearch(locked, f.ID); ok {
+			f.Applied, f.Finished.Status = true, f.Finish.Status
+			held = append(held, f)
+		}
+	}
+	return held, nil
+}
+
+// endRetriesOfStopped reads the jobs of rows that would wait again, under a
+// shared lock. A pause or a deletion that came before ends the row instead;
+// one that comes after sees it waiting, and cancels it.
+func endRetriesOfStopped(ctx context.Context, tx *sql.Tx, held []finishing) error {
+	var again []finishing
+	for _, f := range held {
+		if f.Finished.Status == execution.Pending {
+			again = append(again, f)
+		}
+	}
+	if len(again) == 0 {
+		return nil
+	}
+	args := ids(again, func(f finishing) int64 { return f.JobID })
+	type row struct {
+		id               int64
+		stopped, deleted bool
+	}
+	jobs, err := queryAllSQL(ctx, tx, func(rows *sql.Rows) (r row, err error) {
+		err = rows.Scan(&r.id, &r.stopped, &r.deleted)
+		return r, err
+	}, "SELECT id, status <> 'active', deleted_at IS NOT NULL FROM jobs WHERE id IN ("+placeholders(len(args))+") ORDER BY id LOCK IN SHARE MODE", args...)
+	if err != nil {
+		return err
+	}
+	known := map[int64]row{}
+	for _, j := range jobs {
+		known[j.id] = j
+	}
+	for _, f := range again {
+		j, ok := known[f.JobID]
+		if !ok || j.deleted || j.stopped && f.Trigger == execution.Schedule {
+			f.Finished.Status = execution.Failed
+		}
+	}
+	return nil
+}
+
+// updateFinished writes the rows' new states in one statement for those that
+// end and one for those that wait again.
+func updateFinished(ctx context.Context, tx *sql.Tx, now time.Time, held []finishing) error {
+	var ended, again []finishing
+	for _, f := range held {
+		if f.Finished.Status == execution.Pending {
+			again = append(again, f)
+		} else {
+			ended = append(ended, f)
+		}
+	}
+	if err := updateRows(ctx, tx, ended, finalColumns(now)); err != nil {
+		return err
+	}
+	return updateRows(ctx, tx, again, retryColumns(now))
+}
+
+// column is a column with its value for each row, or one text for all.
+type column struct {
+	name  string
+	value func(finishing) any
+	cast  string // the SQL type, where all values may be NULL
+	text  string // instead of value
+}
+
+func finalColumns(now time.Time) []column {
+	return []column{
+		{name: "reason", cast: "CHAR", value: func(f finishing) any {
+			if f.Finish.Status == execution.Pending {
+				return execution.JobStopped
+			}
+			return nullString(f.Reason)
+		}},
+		{name: "started_at", cast: "DATETIME(3)", value: func(f finishing) any { return utc(f.FirstStartedAt) }},
+		{name: "ended_at", cast: "DATETIME(3)", value: func(f finishing) any { return utc(f.Attempt.EndedAt) }},
+		{name: "response_status", cast: "SIGNED", value: responseStatus},
+		{name: "error_kind", cast: "CHAR", value: errorKind},
+		{name: "error_message", cast: "CHAR", value: errorMessage},
+		{name: "slot_job_id", text: "NULL"},
+		{name: "lease_until", text: "NULL"},
+		{name: "updated_at", value: func(finishing) any { return now }, cast: "DATETIME(3)"},
+		{name: "status", value: func(f finishing) any { return string(f.Finished.Status) }, cast: "CHAR"},
+	}
+}
+
+func retryColumns(now time.Time) []column {
+	return []column{
+		{name: "started_at", cast: "DATETIME(3)", value: func(f finishing) any { return utc(f.FirstStartedAt) }},
+		{name: "not_before", cast: "DATETIME(3)", value: func(f finishing) any { return utc(f.NotBefore) }},
+		// Soon, where nobody sends it; a distant one in time to be sent ahead.
+		{name: "resend_after", cast: "DATETIME(3)", value: func(f finishing) any { return utc(retrySweepAt(now, f.NotBefore)) }},
+		{name: "response_status", cast: "SIGNED", value: responseStatus},
+		{name: "error_kind", cast: "CHAR", value: errorKind},
+		{name: "error_message", cast: "CHAR", value: errorMessage},
+		{name: "attempt", text: "attempt + 1"},
+		{name: "resends", text: "0"},
+		{name: "lease_until", text: "NULL"},
+		{name: "updated_at", value: func(finishing) any { return now }, cast: "DATETIME(3)"},
+		{name: "status", text: "'pending'"},
+	}
+}
+
+// retrySweepAt is when a tick takes a retry over from the worker that made it
+// wait: soon, or early enough before a distant instant.
+func retrySweepAt(now, notBefore time.Time) time.Time {
+	const (
+		grace = 30 * time.Second
+		ahead = 240 * time.Second
+	)
+	if at := notBefore.Add(-ahead); at.After(now.Add(grace)) {
+		return at
+	}
+	return now.Add(grace)
+}
+
+func responseStatus(f finishing) any {
+	if f.Attempt.Response == nil {
+		return nil
+	}
+	return f.Attempt.Response.Status
+}
+
+func errorKind(f finishing) any {
+	if f.Attempt.Failure == nil {
+		return nil
+	}
+	return string(f.Attempt.Failure.Kind)
+}
+
+func errorMessage(f finishing) any {
+	if f.Attempt.Failure == nil {
+		return nil
+	}
+	return cut(f.Attempt.Failure.Message, 1000)
+}
+
+// updateRows sets columns of locked rows; the fence is compared once more, for
+// an engine whose lock might not hold.
+func updateRows(ctx context.Context, tx *sql.Tx, rows []finishing, columns []column) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	var (
+		query strings.Builder
+		args  []any
+	)
+	query.WriteString("UPDATE executions SET ")
+	for i, c := range columns {
+		if i > 0 {
+			query.WriteString(", ")
+		}
+		query.WriteString(c.name + " = ")
+		if c.value == nil {
+			query.WriteString(c.text)
+			continue
+		}
+		values := newCase("id")
+		for _, f := range rows {
+			values.when(f.ID, c.value(f))
+		}
+		query.WriteString("CAST(" + values.end() + " AS " + c.cast + ")")
+		args = append(args, values.args...)
+	}
+	idArgs := ids(rows, func(f finishing) int64 { return f.ID })
+	query.WriteString(" WHERE id IN (" + placeholders(len(idArgs)) + ") AND status = 'running' AND (id, fence) IN (" + tuples(len(rows), 2) + ")")
+	args = append(args, idArgs...)
+	for _, f := range rows {
+		args = append(args, f.ID, f.Fence)
+	}
+	matched, err := execSQL(ctx, tx, query.String(), args...)
+	if err == nil && matched != int64(len(rows)) {
+		return errLostRace
+	}
+	return err
+}
+
+const insertAttempt = `INSERT INTO attempts (execution_id, attempt, fence, started_at, ended_at, late, response_status, response_headers,
+	response_body, response_truncated, error_kind, error_message, dns_us, connect_us, tls_us, ttfb_us, total_us) VALUES `
+
+// maxStoredHeaders bounds the answer's headers as they are stored, in bytes.
+const maxStoredHeaders = 16 << 10
+
+// insertAttempts appends the record of each call. The same record again, after
+// a commit whose answer was lost, changes nothing.
+func insertAttempts(ctx context.Context, tx *sql.Tx, all []finishing) error {
+	var args []any
+	for _, f := range all {
+		a := f.Attempt
+		var headers, body any
+		truncated := false
+		if a.Response != nil {
+			headers, body, truncated = encodeHeaders(a.Response.Headers), a.Response.Body, a.Response.Truncated
+		}
+		args = append(args, a.ExecutionID, a.Attempt, a.Fence, utc(a.StartedAt), utc(a.EndedAt), !f.Applied, responseStatus(f), headers,
+			body, truncated, errorKind(f), errorMessage(f), micros(a.Timings.DNS), micros(a.Timings.Connect), micros(a.Timings.TLS),
+			micros(a.Timings.TTFB), micros(a.Timings.Total))
+	}
+	_, err := execSQL(ctx, tx, insertAttempt+tuples(len(all), 17)+" ON DUPLICATE KEY UPDATE execution_id = VALUES(execution_id)", args...)
+	return err
+}
+
+// encodeHeaders writes an answer's headers as JSON, in alphabetical order,
+// leaving out what exceeds the bound.
+func encodeHeaders(headers map[string][]string) any {
+	kept := map[string]string{}
+	size := 0
+	names := make([]string, 0, len(headers))
+	for name := range headers {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		value := strings.ToValidUTF8(strings.Join(headers[name], ", "), "\uFFFD")
+		if size += len(name) + len(value); size > maxStoredHeaders {
+			break
+		}
+		kept[strings.ToLower(strings.ToValidUTF8(name, "\uFFFD"))] = value
+	}
+	text, err := json.Marshal(kept)
+	if err != nil {
+		return nil
+	}
+	return text
+}
+
+func micros(d *time.Duration) any {
+	if d == nil {
+		return nil
+	}
+	return d.Microseconds()
+}
+
+// jobCounts is what a batch adds to one job's statistics.
+type jobCounts struct {
+	total, success, failed int
+	streak                 int // failures in a row at the batch's end
+	firstFailure           any
+	lastFailure            any
+	last                   finishing
+}
+
+// countFinished adds final runs to their jobs' statistics, in the order in
+// which they ended.
+func countFinished(ctx context.Context, tx *sql.Tx, held []finishing) error {
+	ended := slices.DeleteFunc(slices.Clone(held), func(f finishing) bool { return !f.Finished.Status.Terminal() })
+	if len(ended) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(ended, func(a, b finishing) int { return a.Attempt.EndedAt.Compare(b.Attempt.EndedAt) })
+	counts := map[int64]*jobCounts{}
+	for _, f := range ended {
+		c := counts[f.JobID]
+		if c == nil {
+			c = &jobCounts{}
+			counts[f.JobID] = c
+		}
+		c.total++
+		c.last = f
+		if f.Finished.Status == execution.Success {
+			c.success++
+			c.streak, c.firstFailure = 0, nil
+			continue
+		}
+		c.failed++
+		c.streak++
+		at := utc(f.Attempt.EndedAt)
+		c.lastFailure = at
+		if c.firstFailure == nil {
+			c.firstFailure = at
+		}
+	}
+	var args []any
+	for _, id := range ids(ended, func(f finishing) int64 { return f.JobID }) {
+		c := counts[id.(int64)]
+		args = append(args, id, c.total, c.success, c.failed, c.streak, c.firstFailure, c.lastFailure, c.last.ID,
+			utc(c.last.FirstStartedAt), string(c.last.Finished.Status))
+	}
+	// A job whose batch holds a success starts its streak anew: success_count
+	// tells, for it grew by VALUES(success_count).
+	_, err := execSQL(ctx, tx, `INSERT INTO job_stats (job_id, total_executions, success_count, failed_count, consecutive_failures,
+		first_failure_at, last_failure_at, last_execution_id, last_run_at, last_status) VALUES `+tuples(len(counts), 10)+` ON DUPLICATE KEY UPDATE
+		first_failure_at = IF(VALUES(success_count) > 0, VALUES(first_failure_at), COALESCE(first_failure_at, VALUES(first_failure_at))),
+		consecutive_failures = IF(VALUES(success_count) > 0, VALUES(consecutive_failures), consecutive_failures + VALUES(consecutive_failures)),
+		total_executions = total_executions + VALUES(total_executions),
+		success_count = success_count + VALUES(success_count),
+		failed_count = failed_count + VALUES(failed_count),
+		last_failure_at = COALESCE(VALUES(last_failure_at), last_failure_at),
+		last_execution_id = VALUES(last_execution_id),
+		last_run_at = VALUES(last_run_at),
+		last_status = VALUES(last_status)`, args...)
+	return err
+}

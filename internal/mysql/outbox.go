@@ -1,0 +1,169 @@
+package mysql
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"time"
+
+	"github.com/cronjobs/cronjobs/internal/apperr"
+	"github.com/cronjobs/cronjobs/internal/dispatch"
+	"github.com/cronjobs/cronjobs/internal/execution"
+)
+
+// markBatch bounds one statement of MarkQueued.
+const markBatch = 2000
+
+// MarkQueued notes that the queue has acknowledged messages for these attempts
+// and when to doubt them. Rows that have moved on meanwhile stay as they are.
+func (s *Executions) MarkQueued(ctx context.Context, now time.Time, sent []execution.Ref) error {
+	for batch := range slices.Chunk(sent, markBatch) {
+		idArgs := ids(batch, func(r execution.Ref) int64 { return r.ID })
+		pairs := make([]any, 0, 2*len(batch))
+		for _, ref := range batch {
+			pairs = append(pairs, ref.ID, ref.Attempt)
+		}
+		query := `UPDATE executions SET status = 'queued', updated_at = ?,
+			resend_after = GREATEST(resend_after, DATE_ADD(GREATEST(not_before, CAST(? AS DATETIME(3))), INTERVAL ? SECOND))
+			WHERE id IN (` + placeholders(len(idArgs)) + `) AND status = 'pending' AND (id, attempt) IN (` + tuples(len(batch), 2) + `)`
+		args := slices.Concat([]any{utc(now), utc(now), int(dispatch.ResendFirst.Seconds())}, idArgs, pairs)
+		err := inTx(ctx, s.db, func(tx *sql.Tx) error {
+			_, err := execSQL(ctx, tx, query, args...)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stuckRow is a waiting execution with what decides whether it may go on.
+type stuckRow struct {
+	execution.Waiting
+	trigger execution.Trigger
+	resends int
+	stopped bool
+	deleted bool
+}
+
+// TakeStuck picks waiting rows whose time to be sent again has come. Rows whose
+// job has stopped end here; the others get a later time, doubled with each.
+func (s *Executions) TakeStuck(ctx context.Context, now time.Time, request dispatch.StuckRequest) ([]execution.Waiting, error) {
+	var taken []execution.Waiting
+	err := inTx(ctx, s.db, func(tx *sql.Tx) error {
+		taken = nil
+		rows, err := lockStuck(ctx, tx, now, request)
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		var ended []stuckRow
+		later := newCase("id")
+		for _, row := range rows {
+			if row.deleted || row.stopped && row.trigger == execution.Schedule {
+				ended = append(ended, row)
+				continue
+			}
+			wait := min(dispatch.ResendFirst<<min(row.resends, 10), dispatch.ResendMost)
+			from := now
+			if row.NotBefore.After(from) {
+				from = row.NotBefore
+			}
+			later.when(row.ID, utc(from.Add(wait)))
+			taken = append(taken, row.Waiting)
+		}
+		if len(ended) > 0 {
+			args := ids(ended, func(r stuckRow) int64 { return r.ID })
+			if _, err := execSQL(ctx, tx, `UPDATE executions SET reason = ?, ended_at = ?, updated_at = ?, slot_job_id = NULL, resend_after = NULL,
+				status = 'cancelled' WHERE id IN (`+placeholders(len(args))+`) AND status IN ('pending', 'queued')`,
+				slices.Concat([]any{execution.JobStopped, utc(now), utc(now)}, args)...); err != nil {
+				return err
+			}
+		}
+		if len(taken) == 0 {
+			return nil
+		}
+		args := ids(taken, func(w execution.Waiting) int64 { return w.ID })
+		_, err = execSQL(ctx, tx, "UPDATE executions SET resends = resends + 1, updated_at = ?, resend_after = CAST("+later.end()+
+			" AS DATETIME(3)) WHERE id IN ("+placeholders(len(args))+") AND status IN ('pending', 'queued') AND resend_after <= ?",
+			slices.Concat([]any{utc(now)}, later.args, args, []any{utc(now)})...)
+		return err
+	})
+	return taken, err
+}
+
+func lockStuck(ctx context.Context, tx *sql.Tx, now time.Time, request dispatch.StuckRequest) ([]stuckRow, error) {
+	statuses := "('pending', 'queued')"
+	if request.PendingOnly {
+		statuses = "('pending')"
+	}
+	// Ids first, under the lock: joined tables must not be locked with them.
+	held, err := queryAllSQL(ctx, tx, scanInto[int64], "SELECT id FROM executions WHERE status IN "+statuses+
+		" AND resend_after <= ? ORDER BY resend_after LIMIT ? FOR UPDATE SKIP LOCKED", utc(now), request.Limit)
+	if err != nil || len(held) == 0 {
+		return nil, err
+	}
+	args := ids(held, func(id int64) int64 { return id })
+	return queryAllSQL(ctx, tx, func(rows *sql.Rows) (r stuckRow, err error) {
+		err = rows.Scan(&r.ID, &r.Attempt, &r.NotBefore, &r.Lane, &r.Host, &r.trigger, &r.resends, &r.stopped, &r.deleted)
+		return r, err
+	}, "SELECT e.id, e.attempt, e.not_before, e.lane, "+hostOfURL+`, e.trigger_type, e.resends, j.status <> 'active', j.deleted_at IS NOT NULL
+		FROM executions e JOIN job_requests r ON r.job_id = e.job_id AND r.revision = e.revision JOIN jobs j ON j.id = e.job_id
+		WHERE e.id IN (`+placeholders(len(args))+`) ORDER BY e.id`, args...)
+}
+
+// WaitingAfter lists waiting rows with larger ids.
+func (s *Executions) WaitingAfter(ctx context.Context, id int64, limit int) ([]execution.Waiting, error) {
+	waiting, err := queryAllSQL(ctx, s.db, scanWaiting,
+		selectWaiting+"WHERE e.status IN ('pending', 'queued') AND e.id > ? ORDER BY e.id LIMIT ?", id, limit)
+	return waiting, translate(err)
+}
+
+// CreateRun records a manual run, unless the job is gone or, where runs must
+// not overlap, one is under way.
+func (s *Executions) CreateRun(ctx context.Context, now time.Time, run dispatch.NewRun) (execution.Waiting, error) {
+	now = utc(now)
+	waiting := execution.Waiting{Attempt: 1, NotBefore: now}
+	err := inTx(ctx, s.db, func(tx *sql.Tx) error {
+		type jobRow struct {
+			revision int
+			lane     execution.Lane
+			host     string
+			overlap  string
+		}
+		// The lock holds a deletion back until the row exists, so that the
+		// deletion cancels it.
+		if _, err := queryAllSQL(ctx, tx, scanInto[int64], "SELECT id FROM jobs WHERE id = ? LOCK IN SHARE MODE", run.JobID); err != nil {
+			return err
+		}
+		rows, err := queryAllSQL(ctx, tx, func(rows *sql.Rows) (j jobRow, err error) {
+			err = rows.Scan(&j.revision, &j.lane, &j.host, &j.overlap)
+			return j, err
+		}, "SELECT j.revision, j.lane, "+hostOfURL+`, r.overlap_policy FROM jobs j
+			JOIN job_requests r ON r.job_id = j.id AND r.revision = j.revision WHERE j.id = ? AND j.deleted_at IS NULL`, run.JobID)
+		if err != nil {
+			return err
+		}
+		if len(rows) == 0 {
+			return apperr.New(apperr.NotFound, "There is no job with this id.")
+		}
+		if rows[0].overlap == "skip" {
+			holder, err := queryAllSQL(ctx, tx, scanInto[int64], "SELECT id FROM executions WHERE slot_job_id = ?", run.JobID)
+			if err != nil {
+				return err
+			}
+			if len(holder) > 0 {
+				return apperr.Newf(apperr.Conflict, "Execution %d of this job is still running, and its overlap policy is skip.", holder[0])
+			}
+		}
+		waiting.Lane, waiting.Host = rows[0].lane, rows[0].host
+		insert := dialect.Insert("executions").Rows(map[string]any{
+			"job_id": run.JobID, "trigger_type": string(run.Trigger), "scheduled_for": now, "status": string(execution.Pending),
+			"lane": string(rows[0].lane), "revision": rows[0].revision, "attempt": 1, "fence": 0, "not_before": now,
+			"resend_after": utc(run.ResendAfter), "requested_by": run.RequestedBy, "created_at": now, "updated_at": now,
+		})
+		waiting.ID, err = insertID(ctx, tx, insert)
+		return err
+	})
+	return waiting, err
+}

@@ -1,0 +1,222 @@
+package mysql
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cronjobs/cronjobs/internal/execution"
+	"github.com/cronjobs/cronjobs/internal/executor"
+	"github.com/cronjobs/cronjobs/internal/job"
+)
+
+const selectWork = `SELECT e.id, e.job_id, j.name, j.category_id, e.trigger_type, e.scheduled_for, e.not_before, e.attempt, e.revision,
+	e.lane, e.started_at, r.method, r.url, r.headers, r.body, r.body_secret, r.timeout_ms, r.max_redirects,
+	r.retry_attempts, r.retry_delay_ms, r.retry_backoff, r.overlap_policy
+	FROM executions e JOIN jobs j ON j.id = e.job_id JOIN job_requests r ON r.job_id = e.job_id AND r.revision = e.revision `
+
+func scanWork(rows *sql.Rows) (w executor.Work, err error) {
+	var (
+		headers          []byte
+		timeout, backoff int64
+	)
+	r := &w.Request
+	err = rows.Scan(&w.ID, &w.JobID, &w.JobName, &w.CategoryID, &w.Trigger, &w.ScheduledFor, &w.NotBefore, &w.Attempt, &w.Revision,
+		&w.Lane, &w.StartedAt, &r.Method, &r.URL, &headers, &r.Body, &r.BodySecret, &timeout, &r.MaxRedirects,
+		&r.Retry.Attempts, &backoff, &r.Retry.Backoff, &r.OverlapPolicy)
+	if err != nil {
+		return w, err
+	}
+	r.Timeout = time.Duration(timeout) * time.Millisecond
+	r.Retry.Delay = time.Duration(backoff) * time.Millisecond
+	if headers != nil {
+		if err := json.Unmarshal(headers, &r.Headers); err != nil {
+			return w, fmt.Errorf("headers of job %d: %w", w.JobID, err)
+		}
+	}
+	return w, nil
+}
+
+// Load reads the named executions that still wait for that attempt.
+func (s *Executions) Load(ctx context.Context, refs []execution.Ref) ([]executor.Work, error) {
+	args := ids(refs, func(r execution.Ref) int64 { return r.ID })
+	works, err := queryAllSQL(ctx, s.db, scanWork,
+		selectWork+"WHERE e.id IN ("+placeholders(len(args))+") AND e.status IN ('pending', 'queued') ORDER BY e.id", args...)
+	if err != nil {
+		return nil, translate(err)
+	}
+	named := map[execution.Ref]bool{}
+	for _, ref := range refs {
+		named[ref] = true
+	}
+	return slices.DeleteFunc(works, func(w executor.Work) bool { return !named[execution.Ref{ID: w.ID, Attempt: w.Attempt}] }), nil
+}
+
+// Start makes waiting rows running. What was started is what is read back by a
+// fresh token: neither the number of changed rows nor the fence tells. Rows of
+// jobs that must not overlap start one by one, each taking its job's slot.
+func (s *Executions) Start(ctx context.Context, now time.Time, works []executor.Work) ([]executor.Started, error) {
+	started := make([]executor.Started, len(works))
+	index := map[int64]int{}
+	var group []executor.Work
+	for i, w := range works {
+		index[w.ID] = i
+		if w.Request.OverlapPolicy == job.OverlapAllow {
+			group = append(group, w)
+			continue
+		}
+		one, err := s.startExclusive(ctx, now, w)
+		if err != nil {
+			return nil, err
+		}
+		started[i] = one
+	}
+	if len(group) == 0 {
+		return started, nil
+	}
+	fences, err := s.startGroup(ctx, now, group, false)
+	if err != nil {
+		return nil, err
+	}
+	for id, fence := range fences {
+		started[index[id]].Fence = fence
+	}
+	return started, nil
+}
+
+// startGroup starts works in one transaction and returns the fences of those
+// that started.
+func (s *Executions) startGroup(ctx context.Context, now time.Time, works []executor.Work, exclusive bool) (map[int64]int, error) {
+	works = slices.SortedFunc(slices.Values(works), func(a, b executor.Work) int { return cmp.Compare(a.ID, b.ID) })
+	token := make([]byte, 16)
+	_, _ = rand.Read(token) // crypto/rand never fails
+	var fences map[int64]int
+	err := inTx(ctx, s.db, func(tx *sql.Tx) error {
+		active, err := lockActiveCategories(ctx, tx, works, func(w executor.Work) int64 { return w.CategoryID })
+		if err != nil {
+			return err
+		}
+		var runnable []executor.Work
+		var stopped []executor.Work
+		for _, w := range works {
+			if w.Trigger == execution.Schedule && !active[w.CategoryID] {
+				stopped = append(stopped, w)
+			} else {
+				runnable = append(runnable, w)
+			}
+		}
+		if err := cancelStopped(ctx, tx, now, stopped); err != nil {
+			return err
+		}
+		if len(runnable) == 0 {
+			fences = nil
+			return nil
+		}
+		if err := updateRunning(ctx, tx, now, token, runnable, exclusive); err != nil {
+			return err
+		}
+		fences, err = readFences(ctx, tx, token, runnable)
+		return err
+	})
+	if err == nil || isDuplicateSlot(err) {
+		return fences, err
+	}
+	// Perhaps only the answer to the commit was lost: the token tells.
+	if fences, readErr := readFences(ctx, s.db, token, works); readErr == nil && len(fences) > 0 {
+		return fences, nil
+	}
+	return nil, err
+}
+
+func updateRunning(ctx context.Context, tx *sql.Tx, now time.Time, token []byte, works []executor.Work, exclusive bool) error {
+	lease := newCase("id")
+	var compare []any
+	for _, w := range works {
+		lease.when(w.ID, utc(now.Add(w.Request.Timeout+execution.LeaseSlack)))
+		compare = append(compare, w.ID, w.Attempt, w.Revision)
+	}
+	slot := "NULL"
+	if exclusive {
+		slot = "job_id"
+	}
+	idArgs := ids(works, func(w executor.Work) int64 { return w.ID })
+	query := "UPDATE executions SET fence = fence + 1, claim_token = ?, lease_until = CAST(" + lease.end() + ` AS DATETIME(3)),
+		started_at = COALESCE(started_at, ?), slot_job_id = ` + slot + `, resend_after = NULL, updated_at = ?, status = 'running'
+		WHERE id IN (` + placeholders(len(idArgs)) + `) AND status IN ('pending', 'queued') AND not_before <= ?
+		AND (id, attempt, revision) IN (` + tuples(len(works), 3) + ")"
+	_, err := execSQL(ctx, tx, query, slices.Concat([]any{token}, lease.args, []any{utc(now), utc(now)}, idArgs, []any{utc(now)}, compare)...)
+	return err
+}
+
+func readFences(ctx context.Context, q querier, token []byte, works []executor.Work) (map[int64]int, error) {
+	idArgs := ids(works, func(w executor.Work) int64 { return w.ID })
+	type row struct {
+		id    int64
+		fence int
+	}
+	rows, err := queryAllSQL(ctx, q, func(rows *sql.Rows) (r row, err error) {
+		err = rows.Scan(&r.id, &r.fence)
+		return r, err
+	}, "SELECT id, fence FROM executions WHERE id IN ("+placeholders(len(idArgs))+") AND claim_token = ? AND status = 'running'", append(idArgs, token)...)
+	if err != nil {
+		return nil, err
+	}
+	fences := map[int64]int{}
+	for _, r := range rows {
+		fences[r.id] = r.fence
+	}
+	return fences, nil
+}
+
+// cancelStopped ends scheduled rows whose category is inactive.
+func cancelStopped(ctx context.Context, tx *sql.Tx, now time.Time, works []executor.Work) error {
+	if len(works) == 0 {
+		return nil
+	}
+	args := ids(works, func(w executor.Work) int64 { return w.ID })
+	_, err := execSQL(ctx, tx, `UPDATE executions SET reason = 'category inactive', ended_at = ?, updated_at = ?, slot_job_id = NULL, resend_after = NULL,
+		status = 'cancelled' WHERE id IN (`+placeholders(len(args))+`) AND status IN ('pending', 'queued')`,
+		slices.Concat([]any{utc(now), utc(now)}, args)...)
+	return err
+}
+
+// startExclusive starts a row that also takes its job's slot. The slot's unique
+// key is the lock: where another run holds it, this row ends as skipped. A row
+// that waits for a retry holds the slot already.
+func (s *Executions) startExclusive(ctx context.Context, now time.Time, work executor.Work) (executor.Started, error) {
+	fences, err := s.startGroup(ctx, now, []executor.Work{work}, true)
+	if err == nil {
+		return executor.Started{Fence: fences[work.ID]}, nil
+	}
+	if !isDuplicateSlot(err) {
+		return executor.Started{}, err
+	}
+	reason := "the previous run was still under way"
+	holders, err := queryAllSQL(ctx, s.db, scanInto[int64], "SELECT id FROM executions WHERE slot_job_id = ?", work.JobID)
+	if err != nil {
+		return executor.Started{}, translate(err)
+	}
+	if len(holders) > 0 {
+		reason = fmt.Sprintf("execution %d of this job was still running", holders[0])
+	}
+	skipped := executor.Started{Skipped: reason}
+	err = inTx(ctx, s.db, func(tx *sql.Tx) error {
+		matched, err := execSQL(ctx, tx, `UPDATE executions SET reason = ?, ended_at = ?, updated_at = ?, resend_after = NULL, status = 'skipped'
+			WHERE id = ? AND attempt = ? AND status IN ('pending', 'queued') AND not_before <= ?`,
+			reason, utc(now), utc(now), work.ID, work.Attempt, utc(now))
+		if matched == 0 {
+			skipped = executor.Started{}
+		}
+		return err
+	})
+	return skipped, err
+}
+
+// isDuplicateSlot recognises the one unique key that a start can meet. It sees
+// the driver's error through translate's.
+func isDuplicateSlot(err error) bool { return isDuplicate(err) }
