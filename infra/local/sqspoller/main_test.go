@@ -46,7 +46,7 @@ type call struct {
 	Bodies []string
 }
 
-// start runs a poller with the given settings until the test is over. The
+// startMapping runs a poller with the given settings until the test is over. The
 // function records each invocation, then does what handle does.
 func startMapping(t *testing.T, config sqspoller.Config, attributes map[string]string, handle func(context.Context, events.SQSEvent) (string, error)) *mapping {
 	t.Helper()
@@ -120,6 +120,34 @@ func (m *mapping) send(prefix string, count int) {
 			m.Fatalf("SendMessage: %v", err)
 		}
 	}
+}
+
+// sendBatch queues messages so that one receive can take them all.
+func (m *mapping) sendBatch(bodies ...string) {
+	m.Helper()
+	var entries []types.SendMessageBatchRequestEntry
+	for i, body := range bodies {
+		entries = append(entries, types.SendMessageBatchRequestEntry{Id: aws.String(fmt.Sprint(i)), MessageBody: aws.String(body)})
+	}
+	sent, err := m.client.SendMessageBatch(m.Context(), &sqs.SendMessageBatchInput{QueueUrl: aws.String(m.url), Entries: entries})
+	if err != nil || len(sent.Failed) > 0 {
+		m.Fatalf("SendMessageBatch: %v, %v", sent, err)
+	}
+}
+
+// sendWithAttribute queues a message and returns its id.
+func (m *mapping) sendWithAttribute(body, name, value string) string {
+	m.Helper()
+	sent, err := m.client.SendMessage(m.Context(), &sqs.SendMessageInput{
+		QueueUrl: aws.String(m.url), MessageBody: aws.String(body),
+		MessageAttributes: map[string]types.MessageAttributeValue{
+			name: {DataType: aws.String("String"), StringValue: aws.String(value)},
+		},
+	})
+	if err != nil {
+		m.Fatalf("SendMessage: %v", err)
+	}
+	return aws.ToString(sent.MessageId)
 }
 
 // left returns how many messages the queue still holds in any state.
