@@ -51,7 +51,7 @@ func (it item) String() string {
 		return fmt.Sprintf("%d#%d", it.first, it.nth)
 	}
 	text := strconv.Itoa(it.first)
-	if it.last != it.first {
+	if it.last != it.first || it.step > 0 { // 5-5/2 is not 5/2
 		text += "-" + strconv.Itoa(it.last)
 	}
 	if it.step > 0 {

@@ -8,9 +8,7 @@ import (
 // parseField reads one field, in upper case.
 func parseField(spec *fieldSpec, text string) (field, error) {
 	f := field{spec: spec}
-	// In a day field */1 stays as it is: it restricts the field, if to every day,
-	// which matters where the other day field is restricted too.
-	if text == "*" || text == "?" && spec.isDay() || text == "*/1" && !spec.isDay() {
+	if text == "*" || text == "?" && spec.isDay() {
 		f.open = true
 		return f, nil
 	}
@@ -23,6 +21,11 @@ func parseField(spec *fieldSpec, text string) (field, error) {
 	}
 	slices.SortFunc(f.items, compareItems)
 	f.items = slices.Compact(f.items)
+	// */1 is another way to write *. Not in a day field, which it restricts, if to
+	// every day: that matters where the other day field is restricted too.
+	if it := f.items[0]; len(f.items) == 1 && it.kind == everyStep && it.step == 1 && !spec.isDay() {
+		return field{spec: spec, open: true}, nil
+	}
 	for _, it := range f.items {
 		f.set |= it.set(spec)
 	}
