@@ -77,6 +77,21 @@ func TestEveryEnvironmentIsConfigured(t *testing.T) {
 	}
 }
 
+// The deployment finds the data stack by its name.
+func TestStacksAreNamedAfterTheirEnvironment(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(root, "samconfig.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for environment := range parameters(t) {
+		want := "[" + environment + ".global.parameters]\nstack_name = \"cron-jobs-" + environment + "\"\n"
+		if !strings.Contains(string(text), want) {
+			t.Errorf("samconfig.toml lacks %q", want)
+		}
+	}
+}
+
 func TestTemplates(t *testing.T) {
 	t.Parallel()
 	values := parameters(t)

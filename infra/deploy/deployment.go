@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// deployment is one run for one environment.
+type deployment struct {
+	environment string
+	// parameters are those of samconfig.toml, by environment.
+	parameters map[string]map[string]string
+	// schema is the version that migrate must reach.
+	schema int64
+	out    io.Writer
+	// command runs a program and returns what it prints.
+	command  func(ctx context.Context, environ []string, name string, args ...string) ([]byte, error)
+	readFile func(path string) ([]byte, error)
+}
+
+// dataStack is the name that samconfig.toml gives to the data stack.
+func (d deployment) dataStack() string { return "cron-jobs-data-" + d.environment }
+
+func (d deployment) run(ctx context.Context) error {
+	application, known := d.parameters[d.environment]
+	if _, both := d.parameters["data-"+d.environment]; !known || !both {
+		return fmt.Errorf("samconfig.toml has no environment %q with its data-%s", d.environment, d.environment)
+	}
+
+	if err := d.deploy(ctx, "data-"+d.environment, nil); err != nil {
+		return err
+	}
+	outputs, err := d.outputs(ctx)
+	if err != nil {
+		return err
+	}
+	if err := d.migrate(ctx, outputs["MigrateFunctionName"]); err != nil {
+		return err
+	}
+
+	limit, err := d.accountLimit(ctx)
+	if err != nil {
+		return err
+	}
+	planned, advice, err := plan(application, limit)
+	if err != nil {
+		return err
+	}
+	for _, line := range advice {
+		fmt.Fprintln(d.out, "note:", line)
+	}
+	// Outputs that are no parameters are ignored by the SAM CLI.
+	values := maps.Clone(outputs)
+	maps.Copy(values, planned)
+	return d.deploy(ctx, d.environment, values)
+}
+
+// deploy builds and deploys a stack. Values, when given, replace all of the
+// stack's parameters in samconfig.toml.
+func (d deployment) deploy(ctx context.Context, config string, values map[string]string) error {
+	fmt.Fprintln(d.out, "deploying", config)
+	architecture, err := goArchitecture(d.parameters[config]["Architecture"])
+	if err != nil {
+		return err
+	}
+	environ := []string{"LAMBDA_ARCH=" + architecture}
+	if _, err := d.command(ctx, environ, "sam", "build", "--config-env", config); err != nil {
+		return err
+	}
+	args := []string{"deploy", "--config-env", config}
+	if values != nil {
+		args = append(args, "--parameter-overrides")
+		for _, name := range slices.Sorted(maps.Keys(values)) {
+			args = append(args, name+"="+values[name])
+		}
+	}
+	_, err = d.command(ctx, environ, "sam", args...)
+	return err
+}
+
+// goArchitecture spells Lambda's name of a processor as Go does.
+func goArchitecture(lambda string) (string, error) {
+	switch lambda {
+	case "arm64", "":
+		return "arm64", nil
+	case "x86_64":
+		return "amd64", nil
+	default:
+		return "", fmt.Errorf("no architecture %q", lambda)
+	}
+}
+
+func (d deployment) outputs(ctx context.Context) (map[string]string, error) {
+	printed, err := d.command(ctx, nil, "aws", "cloudformation", "describe-stacks",
+		"--stack-name", d.dataStack(), "--query", "Stacks[0].Outputs", "--output", "json")
+	if err != nil {
+		return nil, err
+	}
+	var list []struct{ OutputKey, OutputValue string }
+	if err := json.Unmarshal(printed, &list); err != nil {
+		return nil, fmt.Errorf("outputs of %s: %w", d.dataStack(), err)
+	}
+	outputs := map[string]string{}
+	for _, output := range list {
+		outputs[output.OutputKey] = output.OutputValue
+	}
+	if outputs["MigrateFunctionName"] == "" {
+		return nil, fmt.Errorf("%s has no output MigrateFunctionName", d.dataStack())
+	}
+	return outputs, nil
+}
+
+// migrate invokes the migrate function and believes nothing but the version
+// that it reports: an invocation that failed is answered without an error too.
+func (d deployment) migrate(ctx context.Context, function string) error {
+	fmt.Fprintln(d.out, "migrating the schema to version", d.schema)
+	directory, err := os.MkdirTemp("", "migrate")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(directory) }()
+	answer := filepath.Join(directory, "answer.json")
+	printed, err := d.command(ctx, nil, "aws", "lambda", "invoke", "--function-name", function,
+		"--cli-binary-format", "raw-in-base64-out", "--cli-read-timeout", "660",
+		"--payload", `{"command":"up"}`, "--output", "json", answer)
+	if err != nil {
+		return err
+	}
+	var invocation struct{ FunctionError string }
+	if err := json.Unmarshal(printed, &invocation); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	payload, err := d.readFile(answer)
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	if invocation.FunctionError != "" {
+		return fmt.Errorf("migrate failed (%s): %s", invocation.FunctionError, payload)
+	}
+	var reached struct {
+		Version int64 `json:"version"`
+	}
+	if err := json.Unmarshal(payload, &reached); err != nil {
+		return fmt.Errorf("migrate answered %s: %w", payload, err)
+	}
+	if reached.Version != d.schema {
+		return fmt.Errorf("migrate reached version %d and not %d", reached.Version, d.schema)
+	}
+	return nil
+}
+
+func (d deployment) accountLimit(ctx context.Context) (int, error) {
+	printed, err := d.command(ctx, nil, "aws", "lambda", "get-account-settings",
+		"--query", "AccountLimit.ConcurrentExecutions", "--output", "text")
+	if err != nil {
+		return 0, err
+	}
+	limit, err := strconv.Atoi(strings.TrimSpace(string(printed)))
+	if err != nil {
+		return 0, fmt.Errorf("the account's concurrency: %w", err)
+	}
+	return limit, nil
+}
+
+// newestVersion is the highest number that a migration's file name begins with.
+func newestVersion(files fs.FS) (int64, error) {
+	names, err := fs.Glob(files, "*.sql")
+	if err != nil {
+		return 0, fmt.Errorf("listing migrations: %w", err)
+	}
+	if len(names) == 0 {
+		return 0, fmt.Errorf("there are no migrations")
+	}
+	var newest int64
+	for _, name := range names {
+		prefix, _, _ := strings.Cut(name, "_")
+		version, err := strconv.ParseInt(prefix, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("migration %s bears no number: %w", name, err)
+		}
+		newest = max(newest, version)
+	}
+	return newest, nil
+}

@@ -1,0 +1,70 @@
+// Command deploy brings an environment of samconfig.toml up to date on AWS, in
+// the one order that is safe: the data stack, the schema, then the application
+// that needs it. A release so expands the schema, and a rollback of the
+// application finds nothing missing.
+//
+//	go run ./infra/deploy dev
+//
+// It drives the SAM and AWS command lines, which must be installed and signed
+// in. Run it from the repository's root.
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+
+	"github.com/cronjobs/cronjobs/infra/templatetest"
+	"github.com/cronjobs/cronjobs/migrations"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "deploy:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) != 1 {
+		return fmt.Errorf("usage: deploy dev|staging|prod")
+	}
+	environments, err := templatetest.Environments("samconfig.toml")
+	if err != nil {
+		return err
+	}
+	version, err := newestVersion(migrations.FS)
+	if err != nil {
+		return err
+	}
+	d := deployment{
+		environment: args[0], parameters: environments, schema: version,
+		out: out, command: command, readFile: os.ReadFile,
+	}
+	return d.run(ctx)
+}
+
+// command runs a program with the environment's additions, shows what it says
+// on standard error, and returns what it prints. A program that may ask, asks
+// the terminal.
+func command(ctx context.Context, environ []string, name string, args ...string) ([]byte, error) {
+	var printed bytes.Buffer
+	c := exec.CommandContext(ctx, name, args...)
+	c.Env = append(os.Environ(), environ...)
+	c.Stdin, c.Stderr = os.Stdin, os.Stderr
+	c.Stdout = &printed
+	if name == "sam" {
+		c.Stdout = os.Stdout
+	}
+	if err := c.Run(); err != nil {
+		return nil, fmt.Errorf("%s %s: %w", name, args[0], err)
+	}
+	return printed.Bytes(), nil
+}
