@@ -186,7 +186,7 @@ func TestClockChanges(t *testing.T) {
 			t.Parallel()
 			s := parse(t, tt.pattern, tt.zone)
 			var got []string
-			for _, instant := range s.Between(instant(t, tt.after), time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC), len(tt.want)) {
+			for _, instant := range s.Between(at(t, tt.after), time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC), len(tt.want)) {
 				got = append(got, instant.Format(time.RFC3339))
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
@@ -196,11 +196,11 @@ func TestClockChanges(t *testing.T) {
 	}
 }
 
-func instant(t testing.TB, text string) time.Time {
+func at(t testing.TB, text string) time.Time {
 	t.Helper()
-	at, err := time.Parse(time.RFC3339Nano, text)
+	instant, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return at
+	return instant
 }

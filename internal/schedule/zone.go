@@ -95,16 +95,22 @@ func respell(files map[string]*zip.File, name string) (string, bool) {
 // zoneFiles is the directory of the database. It is empty if the database cannot
 // be read, which a test rules out.
 var zoneFiles = sync.OnceValue(func() map[string]*zip.File {
-	files := make(map[string]*zip.File)
-	archive, err := zip.NewReader(strings.NewReader(zoneinfo), int64(len(zoneinfo)))
+	files, _ := readDirectory(zoneinfo)
+	return files
+})
+
+// readDirectory finds the files of a database, a zip archive, by name.
+func readDirectory(content string) (map[string]*zip.File, error) {
+	archive, err := zip.NewReader(strings.NewReader(content), int64(len(content)))
 	if err != nil {
-		return files
+		return nil, err
 	}
+	files := make(map[string]*zip.File, len(archive.File))
 	for _, file := range archive.File {
 		files[file.Name] = file
 	}
-	return files
-})
+	return files, nil
+}
 
 func readZone(file *zip.File) (*time.Location, error) {
 	if file.Name == "UTC" {
