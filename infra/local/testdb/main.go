@@ -64,6 +64,8 @@ func run(ctx context.Context, engine string, command []string) (int, error) {
 		"TEST_DB_USERNAME="+server.User,
 		"TEST_DB_PASSWORD="+server.Password,
 		"TEST_DB_ENGINE="+server.Engine,
+		// For the tests that start a server of their own.
+		"TEST_DB_CHOICE="+engine,
 	)
 	// An interrupt at a terminal reaches the command by itself; it is given time
 	// to end in its own way.
