@@ -35,6 +35,13 @@ const shownJobs = 100
 
 var colorForm = regexp.MustCompile(`^#[0-9A-Fa-f]{6}$`)
 
+// Check names the faults that can be seen without the stored category, for a
+// form that is at fault already; a field that is missing is not one of them.
+func (in CategoryInput) Check() error {
+	_, err := in.check(Category{Name: "-", Color: "-"})
+	return err
+}
+
 func (in CategoryInput) check(base Category) (Category, error) {
 	var f apperr.Faults
 	c := base

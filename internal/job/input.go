@@ -82,6 +82,20 @@ func Defaults() Job {
 	}
 }
 
+// Check names the faults that can be seen without the stored job, for a form
+// that is at fault already; a field that is missing is not one of them here.
+// onCreate says that the input makes a new job, which has no secrets to keep.
+func (in Input) Check(onCreate bool, now time.Time) error {
+	var f apperr.Faults
+	j := Defaults()
+	j.Name, j.Description, j.CronPattern, j.CategoryID, j.Request.URL = "-", "-", "@daily", 1, "-"
+	in.checkFields(&f, &j, &CategoryRef{}, now)
+	if onCreate {
+		in.keepSecrets(&f, &j.Request, nil)
+	}
+	return f.Err()
+}
+
 // check lays the input over base and returns the whole job that results, or an
 // Invalid error that names every fault. Where base lacks a required field the
 // input must bring it. stored is the job's present request, the source of
@@ -91,16 +105,21 @@ func (in Input) check(base Job, stored *Request, category *CategoryRef, now time
 	var f apperr.Faults
 	j := base
 	j.Request.Headers = maps.Clone(base.Request.Headers)
+	in.checkFields(&f, &j, category, now)
+	in.keepSecrets(&f, &j.Request, stored)
+	return j, f.Err()
+}
 
-	if required(&f, "name", in.Name, base.Name == "") {
-		j.Name = checkName(&f, *in.Name)
+func (in Input) checkFields(f *apperr.Faults, j *Job, category *CategoryRef, now time.Time) {
+	if required(f, "name", in.Name, j.Name == "") {
+		j.Name = checkName(f, *in.Name)
 	}
-	if required(&f, "description", in.Description, base.Description == "") {
+	if required(f, "description", in.Description, j.Description == "") {
 		j.Description = *in.Description
-		checkDescription(&f, j.Description)
+		checkDescription(f, j.Description)
 	}
-	in.checkSchedule(&f, &j, now)
-	if required(&f, "categoryId", in.CategoryID, base.CategoryID == 0) {
+	in.checkSchedule(f, j, now)
+	if required(f, "categoryId", in.CategoryID, j.CategoryID == 0) {
 		j.CategoryID = *in.CategoryID
 		if category == nil {
 			f.Add("categoryId", "there is no such category")
@@ -109,11 +128,10 @@ func (in Input) check(base Job, stored *Request, category *CategoryRef, now time
 	if category != nil {
 		j.Category = *category
 	}
-	in.checkRequest(&f, &j.Request, base.Request.URL == "", stored)
-	j.MisfirePolicy = oneOf(&f, "misfirePolicy", in.MisfirePolicy, j.MisfirePolicy,
+	in.checkRequest(f, &j.Request)
+	j.MisfirePolicy = oneOf(f, "misfirePolicy", in.MisfirePolicy, j.MisfirePolicy,
 		MisfireFireOnce, MisfireSkip, MisfireFireAll)
-	j.Status = oneOf(&f, "status", in.Status, j.Status, Active, Inactive)
-	return j, f.Err()
+	j.Status = oneOf(f, "status", in.Status, j.Status, Active, Inactive)
 }
 
 // checkSchedule checks pattern and zone, of which the input may bring either.
@@ -153,8 +171,8 @@ func addScheduleFaults(f *apperr.Faults, err error) {
 	}
 }
 
-func (in Input) checkRequest(f *apperr.Faults, r *Request, needsURL bool, stored *Request) {
-	if required(f, "url", in.URL, needsURL) {
+func (in Input) checkRequest(f *apperr.Faults, r *Request) {
+	if required(f, "url", in.URL, r.URL == "") {
 		parsed, err := parseURL(*in.URL)
 		if err != nil {
 			f.Add("url", err.Error())
@@ -181,7 +199,6 @@ func (in Input) checkRequest(f *apperr.Faults, r *Request, needsURL bool, stored
 	if in.BodySecret != nil {
 		r.BodySecret = *in.BodySecret
 	}
-	in.keepSecrets(f, r, stored)
 	r.Timeout = milliseconds(f, "timeout", in.Timeout, r.Timeout, minTimeout, maxTimeout)
 	r.Retry.Attempts = number(f, "retryAttempts", in.RetryAttempts, r.Retry.Attempts, 0, maxRetryAttempts)
 	r.Retry.Delay = milliseconds(f, "retryDelay", in.RetryDelay, r.Retry.Delay, 0, maxRetryDelay)
