@@ -56,7 +56,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 // the terminal.
 func command(ctx context.Context, environ []string, name string, args ...string) ([]byte, error) {
 	var printed bytes.Buffer
-	c := exec.CommandContext(ctx, name, args...)
+	c := exec.CommandContext(ctx, name, args...) //nolint:gosec // no shell, and the names are this program's
 	c.Env = append(os.Environ(), environ...)
 	c.Stdin, c.Stderr = os.Stdin, os.Stderr
 	c.Stdout = &printed

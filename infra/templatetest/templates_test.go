@@ -30,9 +30,15 @@ func load(t *testing.T, path string) *templatetest.Template {
 	return template
 }
 
-func application(t *testing.T) *templatetest.Template { return load(t, "template.yaml") }
+func application(t *testing.T) *templatetest.Template {
+	t.Helper()
+	return load(t, "template.yaml")
+}
 
-func data(t *testing.T) *templatetest.Template { return load(t, "infra/data.yaml") }
+func data(t *testing.T) *templatetest.Template {
+	t.Helper()
+	return load(t, "infra/data.yaml")
+}
 
 func parameters(t *testing.T) map[string]map[string]string {
 	t.Helper()
