@@ -44,4 +44,7 @@ require (
 	golang.org/x/text v0.43.0
 )
 
-require github.com/vearutop/statigz v1.4.0 // indirect
+require (
+	github.com/vearutop/statigz v1.4.0 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+)

@@ -1,0 +1,362 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/cronjobs/cronjobs/internal/apperr"
+)
+
+// Store keeps users and sessions. Its errors bear apperr codes: NotFound where
+// there is no such row, Conflict where an e-mail is taken, Unavailable where
+// the database is away.
+type Store interface {
+	User(ctx context.Context, id int64) (User, error)
+	UserByEmail(ctx context.Context, email string) (User, error)
+	// SessionWithUser reads a session and its user at once.
+	SessionWithUser(ctx context.Context, sessionID int64) (Session, User, error)
+
+	// StartSession stores a session and notes the sign-in, provided that the
+	// user is active and still has the hash that the password was held
+	// against; NotFound otherwise.
+	StartSession(ctx context.Context, s Session, passwordHash string) error
+	// RotateSession stores the session's next generation; false where another
+	// request was faster, or the session has ended.
+	RotateSession(ctx context.Context, s Session) (bool, error)
+	// EndSession ends a session; one that is over stays as it is.
+	EndSession(ctx context.Context, sessionID int64, reason EndReason, at time.Time) error
+	// ChangePassword replaces the hash, provided that it is still the old one,
+	// ends the user's other sessions and rotates the one that is kept;
+	// NotFound where any of it has changed meanwhile.
+	ChangePassword(ctx context.Context, oldHash, newHash string, keep Session) error
+	// UpdateUser stores name and e-mail, provided that the version is still
+	// the user's; PreconditionFailed otherwise.
+	UpdateUser(ctx context.Context, user User) error
+
+	// AddFirstUser stores a user if there is none yet; false if there is.
+	AddFirstUser(ctx context.Context, user User) (bool, error)
+}
+
+// Config says how tokens are made.
+type Config struct {
+	// Secret signs, and is at least MinKeyBytes long. PreviousSecret, where it
+	// is set, verifies only, so that the secret can be replaced without
+	// signing anyone out.
+	Secret, PreviousSecret []byte
+	// AccessLifetime is how long an access token is good.
+	AccessLifetime time.Duration
+	// RememberLifetime is how long a remembered session lasts unused.
+	RememberLifetime time.Duration
+}
+
+// Service signs people in and keeps their own accounts.
+type Service struct {
+	store   Store
+	hasher  *hasher
+	access  accessTokens
+	refresh refreshTokens
+	now     func() time.Time
+}
+
+// NewService refuses keys that are too short.
+func NewService(store Store, config Config, now func() time.Time) (*Service, error) {
+	var keys []signingKey
+	for i, secret := range [][]byte{config.Secret, config.PreviousSecret} {
+		if i > 0 && len(secret) == 0 {
+			continue
+		}
+		key, err := newSigningKey(secret)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	if config.AccessLifetime <= 0 || config.RememberLifetime <= 0 {
+		return nil, errors.New("account: token lifetimes must be positive")
+	}
+	return &Service{
+		store:   store,
+		hasher:  newHasher(),
+		access:  accessTokens{keys: keys, lifetime: config.AccessLifetime},
+		refresh: refreshTokens{keys: keys, remember: config.RememberLifetime},
+		now:     func() time.Time { return now().UTC().Truncate(time.Millisecond) },
+	}, nil
+}
+
+var (
+	errCredentials = apperr.New(apperr.Unauthenticated, "The e-mail address or the password is wrong.")
+	errAccess      = apperr.New(apperr.Unauthenticated, "The access token is not valid, or no longer.")
+	errRefresh     = apperr.New(apperr.Unauthenticated, "The refresh token is not valid, or no longer; sign in again.")
+)
+
+// Login checks a password and starts a session. Whatever is wrong, the answer
+// is the same and takes as long.
+func (s *Service) Login(ctx context.Context, in Login) (SignedIn, error) {
+	user, err := s.store.UserByEmail(ctx, NormalizeEmail(in.Email))
+	hash := user.PasswordHash
+	switch {
+	case apperr.Is(err, apperr.NotFound):
+		hash = nobody
+	case err != nil:
+		return SignedIn{}, err
+	}
+	match, err := s.hasher.verify(ctx, hash, in.Password)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	if !match || !user.IsActive {
+		return SignedIn{}, errCredentials
+	}
+	now := s.now()
+	session, err := newSession(user, in, now)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	token := s.refresh.issue(&session, now)
+	if err := s.store.StartSession(ctx, session, user.PasswordHash); err != nil {
+		if apperr.Is(err, apperr.NotFound) { // deactivated or changed meanwhile
+			return SignedIn{}, errCredentials
+		}
+		return SignedIn{}, err
+	}
+	user.LastLoginAt = &now
+	return s.signedIn(user, session, token, now)
+}
+
+func (s *Service) signedIn(user User, session Session, refreshToken string, now time.Time) (SignedIn, error) {
+	access, err := s.access.issue(user, session.ID, now)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	return SignedIn{AccessToken: access, RefreshToken: refreshToken, ExpiresIn: s.access.lifetime, User: user}, nil
+}
+
+// Authenticate tells who an access token belongs to: it must be well signed
+// and not expired, its session must be alive, and its user active and with the
+// token's version, all as of one read of the database.
+func (s *Service) Authenticate(ctx context.Context, accessToken string) (Principal, error) {
+	now := s.now()
+	token, err := s.access.read(accessToken, now)
+	if err != nil || token.expired {
+		return Principal{}, errAccess
+	}
+	session, user, err := s.store.SessionWithUser(ctx, token.sessionID)
+	switch {
+	case apperr.Is(err, apperr.NotFound):
+		return Principal{}, errAccess
+	case err != nil:
+		return Principal{}, err
+	case user.ID != token.userID, !user.IsActive, user.TokenVersion != token.tokenVersion, !session.alive(now):
+		return Principal{}, errAccess
+	}
+	return Principal{User: user, SessionID: session.ID}, nil
+}
+
+// Refresh exchanges a refresh token for a new pair. The same token sent again
+// within retryGrace gets the same successor; sent later, it has been stolen by
+// somebody, and its session ends.
+func (s *Service) Refresh(ctx context.Context, text string) (SignedIn, error) {
+	token, err := readRefreshToken(text)
+	if err != nil {
+		return SignedIn{}, errRefresh
+	}
+	// A second look serves the request that lost the race for the rotation.
+	for range 2 {
+		now := s.now()
+		session, user, err := s.store.SessionWithUser(ctx, token.sessionID)
+		switch {
+		case apperr.Is(err, apperr.NotFound):
+			return SignedIn{}, errRefresh
+		case err != nil:
+			return SignedIn{}, err
+		case !s.refresh.genuine(token, session), !session.alive(now), !user.IsActive:
+			return SignedIn{}, errRefresh
+		}
+		if isPresent(token, session) {
+			session.Generation++
+			successor := s.refresh.issue(&session, now)
+			won, err := s.store.RotateSession(ctx, session)
+			if err != nil {
+				return SignedIn{}, err
+			}
+			if won {
+				return s.signedIn(user, session, successor, now)
+			}
+			continue
+		}
+		successor, known := s.refresh.present(session)
+		if token.generation == session.Generation-1 && now.Sub(session.RotatedAt) <= retryGrace && known {
+			return s.signedIn(user, session, successor, now)
+		}
+		if token.generation < session.Generation {
+			if err := s.store.EndSession(ctx, session.ID, EndReuse, now); err != nil {
+				return SignedIn{}, err
+			}
+		}
+		return SignedIn{}, errRefresh
+	}
+	return SignedIn{}, errRefresh
+}
+
+// Logout ends the sessions that the tokens name, either of which may be "".
+// Tokens that are over, or that nobody issued, are no error.
+func (s *Service) Logout(ctx context.Context, accessToken, refreshToken string) error {
+	now := s.now()
+	if token, err := s.access.read(accessToken, now); err == nil {
+		if err := s.store.EndSession(ctx, token.sessionID, EndLogout, now); err != nil {
+			return err
+		}
+	}
+	token, err := readRefreshToken(refreshToken)
+	if err != nil {
+		return nil
+	}
+	session, _, err := s.store.SessionWithUser(ctx, token.sessionID)
+	if apperr.Is(err, apperr.NotFound) {
+		return nil
+	}
+	if err != nil || !s.refresh.genuine(token, session) {
+		return err
+	}
+	return s.store.EndSession(ctx, session.ID, EndLogout, now)
+}
+
+// UpdateProfile changes a user's own name or e-mail address. A new address
+// needs the present password.
+func (s *Service) UpdateProfile(ctx context.Context, userID int64, change ProfileChange) (User, error) {
+	user, err := s.store.User(ctx, userID)
+	if err != nil {
+		return User{}, err
+	}
+	if !anyVersion(change.Versions, user.Version) {
+		return User{}, apperr.New(apperr.PreconditionFailed, "Your account has changed since you read it; read it again.")
+	}
+	before := user
+	var faults apperr.Faults
+	if change.Name != nil {
+		user.Name = strings.TrimSpace(*change.Name)
+		if fault := nameFault(user.Name); fault != "" {
+			faults.Add("name", fault)
+		}
+	}
+	if change.Email != nil {
+		user.Email = NormalizeEmail(*change.Email)
+		if fault := emailFault(user.Email); fault != "" {
+			faults.Add("email", fault)
+		}
+	}
+	if user.Email != before.Email {
+		if err := s.checkCurrent(ctx, &faults, before, change.CurrentPassword); err != nil {
+			return User{}, err
+		}
+	}
+	if err := faults.Err(); err != nil {
+		return User{}, err
+	}
+	if user.Name == before.Name && user.Email == before.Email {
+		return before, nil
+	}
+	user.UpdatedAt = s.now()
+	if err := s.store.UpdateUser(ctx, user); err != nil {
+		if apperr.Is(err, apperr.Conflict) {
+			return User{}, apperr.Wrap(apperr.Conflict, err, "That e-mail address is taken.")
+		}
+		return User{}, err
+	}
+	user.Version++
+	return user, nil
+}
+
+// checkCurrent holds a password against the user's.
+func (s *Service) checkCurrent(ctx context.Context, faults *apperr.Faults, user User, password string) error {
+	if password == "" {
+		faults.Add("currentPassword", "is required")
+		return nil
+	}
+	match, err := s.hasher.verify(ctx, user.PasswordHash, password)
+	if err != nil {
+		return err
+	}
+	if !match {
+		faults.Add("currentPassword", "is not your present password")
+	}
+	return nil
+}
+
+// ChangePassword replaces a user's password, ends the user's other sessions
+// and gives the present one a new pair of tokens.
+func (s *Service) ChangePassword(ctx context.Context, who Principal, current, replacement string) (SignedIn, error) {
+	session, user, err := s.store.SessionWithUser(ctx, who.SessionID)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	var faults apperr.Faults
+	if err := s.checkCurrent(ctx, &faults, user, current); err != nil {
+		return SignedIn{}, err
+	}
+	switch fault := PasswordFault(replacement, user.Email); {
+	case fault != "":
+		faults.Add("newPassword", fault)
+	case replacement == current:
+		faults.Add("newPassword", "must differ from the present one")
+	}
+	if err := faults.Err(); err != nil {
+		return SignedIn{}, err
+	}
+	hash, err := s.hasher.hash(ctx, replacement)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	now := s.now()
+	session.Generation++
+	token := s.refresh.issue(&session, now)
+	if err := s.store.ChangePassword(ctx, user.PasswordHash, hash, session); err != nil {
+		if apperr.Is(err, apperr.NotFound) {
+			return SignedIn{}, apperr.Wrap(apperr.Conflict, err, "Your account was changed at the same moment; try again.")
+		}
+		return SignedIn{}, err
+	}
+	return s.signedIn(user, session, token, now)
+}
+
+// EnsureAdmin stores the first user, an admin, on a system without users; on
+// any other it does nothing. The password is checked for its length alone,
+// since whoever installs the system answers for it.
+func EnsureAdmin(ctx context.Context, store Store, email, password string, now time.Time) (created bool, err error) {
+	var faults apperr.Faults
+	email = NormalizeEmail(email)
+	if fault := emailFault(email); fault != "" {
+		faults.Add("ADMIN_EMAIL", fault)
+	}
+	if fault := passwordLengthFault(password); fault != "" {
+		faults.Add("ADMIN_PASSWORD", fault)
+	}
+	if err := faults.Err(); err != nil {
+		return false, err
+	}
+	hash, err := newHasher().hash(ctx, password)
+	if err != nil {
+		return false, err
+	}
+	now = now.UTC().Truncate(time.Millisecond)
+	return store.AddFirstUser(ctx, User{
+		Email: email, Name: "Administrator", Role: Admin, IsActive: true, PasswordHash: hash,
+		TokenVersion: 1, Version: 1, CreatedAt: now, UpdatedAt: now,
+	})
+}
+
+// anyVersion reports whether a change that is meant for some versions (nil:
+// all) may be made to the present one.
+func anyVersion(wanted []int, present int) bool {
+	if wanted == nil {
+		return true
+	}
+	for _, v := range wanted {
+		if v == present {
+			return true
+		}
+	}
+	return false
+}
