@@ -151,14 +151,18 @@ func (f *field) numbered(one, many string) string {
 	if f.open {
 		return "every " + one
 	}
-	if it := f.items[0]; len(f.items) == 1 && it.kind == everyStep {
-		if it.step == 1 {
-			return "every " + one
-		}
-		return "every " + ordinal(it.step) + " " + one
-	}
 	if _, ok := f.single(); ok {
 		return one + " " + f.String()
+	}
+	if it := f.items[0]; len(f.items) == 1 {
+		switch {
+		case it.kind == everyStep && it.step == 1:
+			return "every " + one
+		case it.kind == everyStep:
+			return "every " + ordinal(it.step) + " " + one
+		case it.manySteps():
+			return fmt.Sprintf("every %s %s from %d through %d", ordinal(it.step), one, it.first, it.last)
+		}
 	}
 	return many + " " + f.describeItems(strconv.Itoa)
 }
@@ -215,14 +219,12 @@ func (f *field) describeWeekdays() string {
 
 // describeItems lists the plain items of a field. Short steps are written out.
 func (f *field) describeItems(name func(int) string) string {
-	const mostSteps = 6
 	var parts []string
 	for _, it := range f.items {
-		count := 1 + (it.last-it.first)/max(it.step, 1)
 		switch {
 		case it.step <= 1 && it.last > it.first:
 			parts = append(parts, name(it.first)+" through "+name(it.last))
-		case it.step > 1 && count > mostSteps:
+		case it.manySteps():
 			parts = append(parts, fmt.Sprintf("every %s from %s through %s",
 				ordinal(it.step), name(it.first), name(it.last)))
 		default:
@@ -232,6 +234,12 @@ func (f *field) describeItems(name func(int) string) string {
 		}
 	}
 	return joinAnd(parts)
+}
+
+// manySteps is true of a stepped item with more values than are worth listing.
+func (it item) manySteps() bool {
+	const most = 6
+	return it.step > 1 && (it.last-it.first)/it.step >= most
 }
 
 func monthName(v int) string   { return time.Month(v).String() }
