@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/doug-martin/goqu/v9"
-	"github.com/doug-martin/goqu/v9/exp"
 
 	"github.com/cronjobs/cronjobs/internal/execution"
 	"github.com/cronjobs/cronjobs/internal/job"
@@ -40,18 +39,10 @@ type secretHeaders struct {
 	Values map[string]string `json:"values,omitempty"`
 }
 
-// requestColumns are what requestRow.targets reads, in its order.
-func requestColumns(table exp.IdentifierExpression) []any {
-	names := []string{
-		"method", "url", "headers", "secret_headers", "body", "body_secret", "timeout_ms",
-		"max_redirects", "retry_attempts", "retry_delay_ms", "retry_backoff", "overlap_policy",
-	}
-	columns := make([]any, len(names))
-	for i, name := range names {
-		columns[i] = table.Col(name)
-	}
-	return columns
-}
+// requestColumnsOfR are what requestRow.targets reads, in its order, of
+// job_requests under the alias r.
+const requestColumnsOfR = `r.method, r.url, r.headers, r.secret_headers, r.body, r.body_secret, r.timeout_ms,
+	r.max_redirects, r.retry_attempts, r.retry_delay_ms, r.retry_backoff, r.overlap_policy`
 
 func (r *requestRow) targets() []any {
 	return []any{

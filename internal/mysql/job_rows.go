@@ -41,7 +41,7 @@ func selectJobs(from any, now time.Time) *goqu.SelectDataset {
 		statsTable.Col("total_executions"), statsTable.Col("success_count"),
 		statsTable.Col("consecutive_failures"), statsTable.Col("last_run_at"), statsTable.Col("last_status"),
 	}
-	columns = append(columns, requestColumns(requestTable)...)
+	columns = append(columns, goqu.L(requestColumnsOfR))
 	return dialect.From(from).
 		LeftJoin(goqu.T("categories").As("c"), goqu.On(categoryTable.Col("id").Eq(jobTable.Col("category_id")))).
 		Join(goqu.T("job_requests").As("r"), goqu.On(

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -16,28 +15,20 @@ import (
 )
 
 const selectWork = `SELECT e.id, e.job_id, j.name, j.category_id, e.trigger_type, e.scheduled_for, e.not_before, e.attempt, e.revision,
-	e.lane, e.started_at, r.method, r.url, r.headers, r.body, r.body_secret, r.timeout_ms, r.max_redirects,
-	r.retry_attempts, r.retry_delay_ms, r.retry_backoff, r.overlap_policy
+	e.lane, e.started_at, ` + requestColumnsOfR + `
 	FROM executions e JOIN jobs j ON j.id = e.job_id JOIN job_requests r ON r.job_id = e.job_id AND r.revision = e.revision `
 
 func scanWork(rows *sql.Rows) (w executor.Work, err error) {
-	var (
-		headers          []byte
-		timeout, backoff int64
-	)
-	r := &w.Request
-	err = rows.Scan(&w.ID, &w.JobID, &w.JobName, &w.CategoryID, &w.Trigger, &w.ScheduledFor, &w.NotBefore, &w.Attempt, &w.Revision,
-		&w.Lane, &w.StartedAt, &r.Method, &r.URL, &headers, &r.Body, &r.BodySecret, &timeout, &r.MaxRedirects,
-		&r.Retry.Attempts, &backoff, &r.Retry.Backoff, &r.OverlapPolicy)
+	var request requestRow
+	err = rows.Scan(append([]any{
+		&w.ID, &w.JobID, &w.JobName, &w.CategoryID, &w.Trigger, &w.ScheduledFor, &w.NotBefore, &w.Attempt, &w.Revision,
+		&w.Lane, &w.StartedAt,
+	}, request.targets()...)...)
 	if err != nil {
 		return w, err
 	}
-	r.Timeout = time.Duration(timeout) * time.Millisecond
-	r.Retry.Delay = time.Duration(backoff) * time.Millisecond
-	if headers != nil {
-		if err := json.Unmarshal(headers, &r.Headers); err != nil {
-			return w, fmt.Errorf("headers of job %d: %w", w.JobID, err)
-		}
+	if w.Request, err = request.request(); err != nil {
+		return w, fmt.Errorf("request %d of job %d: %w", w.Revision, w.JobID, err)
 	}
 	return w, nil
 }
