@@ -3,7 +3,6 @@ package account
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/apperr"
@@ -234,19 +233,7 @@ func (s *Service) UpdateProfile(ctx context.Context, userID int64, change Profil
 		return User{}, apperr.New(apperr.PreconditionFailed, "Your account has changed since you read it; read it again.")
 	}
 	before := user
-	var faults apperr.Faults
-	if change.Name != nil {
-		user.Name = strings.TrimSpace(*change.Name)
-		if fault := nameFault(user.Name); fault != "" {
-			faults.Add("name", fault)
-		}
-	}
-	if change.Email != nil {
-		user.Email = NormalizeEmail(*change.Email)
-		if fault := emailFault(user.Email); fault != "" {
-			faults.Add("email", fault)
-		}
-	}
+	faults := change.apply(&user)
 	if user.Email != before.Email {
 		if err := s.checkCurrent(ctx, &faults, before, change.CurrentPassword); err != nil {
 			return User{}, err

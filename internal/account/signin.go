@@ -1,6 +1,11 @@
 package account
 
-import "time"
+import (
+	"strings"
+	"time"
+
+	"github.com/cronjobs/cronjobs/internal/apperr"
+)
 
 // Login is what a person signs in with.
 type Login struct {
@@ -34,4 +39,30 @@ type ProfileChange struct {
 	CurrentPassword string
 	// Versions, unless nil, are those that the change is meant for.
 	Versions []int
+}
+
+// Check returns the faults of a change that can be told without knowing the
+// user; nil where there are none.
+func (c ProfileChange) Check() error {
+	var nobody User
+	faults := c.apply(&nobody)
+	return faults.Err()
+}
+
+// apply makes the change to a user, normalised, and returns its faults.
+func (c ProfileChange) apply(user *User) apperr.Faults {
+	var faults apperr.Faults
+	if c.Name != nil {
+		user.Name = strings.TrimSpace(*c.Name)
+		if fault := nameFault(user.Name); fault != "" {
+			faults.Add("name", fault)
+		}
+	}
+	if c.Email != nil {
+		user.Email = NormalizeEmail(*c.Email)
+		if fault := emailFault(user.Email); fault != "" {
+			faults.Add("email", fault)
+		}
+	}
+	return faults
 }

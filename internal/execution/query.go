@@ -23,6 +23,10 @@ type Query struct {
 	Limit  int
 }
 
+// MaxOffset is how deep a page may lie in a history too long to be counted.
+// What lies deeper is reached by a Place, in no more time than the first page.
+const MaxOffset = 100_000
+
 // Place is where in the history an execution stands.
 type Place struct {
 	ScheduledFor time.Time
@@ -34,7 +38,8 @@ type Page struct {
 	Executions []Execution // without attempts
 	// More reports whether others follow.
 	More bool
-	// Total is how many there are in all, or at least, where TotalIsLowerBound.
+	// Total is how many there are in all, or at least, where
+	// TotalIsLowerBound; a page beyond MaxOffset is empty then.
 	Total             int64
 	TotalIsLowerBound bool
 }

@@ -32,6 +32,7 @@ func (s *server) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if token, sent := bearerToken(r.Header); sent && !exempt(r.URL.Path) {
 			info := infoOf(r.Context())
+			info.bearer = token
 			principal, err := s.Accounts.Authenticate(r.Context(), token)
 			info.identity = identity{principal: principal, known: err == nil, err: err}
 			if err == nil {

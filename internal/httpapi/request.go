@@ -2,11 +2,14 @@ package httpapi
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"regexp"
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/cronjobs/cronjobs/internal/account"
 )
 
 // requestInfo is what the middleware knows of a request. It is made once, by
@@ -16,6 +19,8 @@ type requestInfo struct {
 	path    string // path and query as they were sent; for the client's eyes alone
 	started time.Time
 	userID  int64
+	client  account.Client
+	bearer  string // the token that was sent, be it good or not
 	// identity is who the bearer token says it is, looked up at most once.
 	identity identity
 	// hidden keeps errors that must be logged but not shown.
@@ -47,8 +52,19 @@ func (s *server) identifyRequest(next http.Handler) http.Handler {
 		}
 		w.Header().Set("X-Request-Id", id)
 		info := &requestInfo{id: id, path: r.URL.RequestURI(), started: s.now()}
+		info.client = account.Client{Address: sourceAddress(r.RemoteAddr), UserAgent: r.UserAgent()}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), infoKey{}, info)))
 	})
+}
+
+// sourceAddress is the address of who is connected, without a port. On AWS the
+// adapter puts the address there that API Gateway saw. Headers that a client
+// can write are never looked at.
+func sourceAddress(remote string) string {
+	if host, _, err := net.SplitHostPort(remote); err == nil {
+		return host
+	}
+	return remote
 }
 
 func newRequestID() string {

@@ -39,10 +39,9 @@ type AccountService interface {
 	Authenticate(ctx context.Context, accessToken string) (account.Principal, error)
 	Login(ctx context.Context, in account.Login) (account.SignedIn, error)
 	Refresh(ctx context.Context, refreshToken string) (account.SignedIn, error)
-	// Logout ends the session of a refresh token; a token that is unknown or
-	// over is no error.
-	Logout(ctx context.Context, refreshToken string) error
-	EndSession(ctx context.Context, userID, sessionID int64) error
+	// Logout ends the sessions that the tokens name, either of which may be
+	// ""; a token that is unknown or over is no error.
+	Logout(ctx context.Context, accessToken, refreshToken string) error
 	UpdateProfile(ctx context.Context, userID int64, change account.ProfileChange) (account.User, error)
 	ChangePassword(ctx context.Context, who account.Principal, current, replacement string) (account.SignedIn, error)
 }

@@ -1,0 +1,123 @@
+package mysql
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/doug-martin/goqu/v9"
+
+	"github.com/cronjobs/cronjobs/internal/account"
+)
+
+var sessionTable = goqu.T("s")
+
+// sessionColumns are the fields of sessionFields, in their order.
+var sessionColumns = []any{
+	sessionTable.Col("id"), sessionTable.Col("user_id"), sessionTable.Col("nonce"), sessionTable.Col("generation"),
+	sessionTable.Col("refresh_hash"), sessionTable.Col("remember"), sessionTable.Col("address"),
+	sessionTable.Col("user_agent"), sessionTable.Col("created_at"), sessionTable.Col("rotated_at"),
+	sessionTable.Col("expires_at"), sessionTable.Col("ended_at"),
+}
+
+func sessionFields(s *account.Session) []any {
+	return []any{
+		&s.ID, &s.UserID, &s.Nonce, &s.Generation, &s.RefreshHash, &s.Remember, &s.Client.Address,
+		&s.Client.UserAgent, &s.CreatedAt, &s.RotatedAt, &s.ExpiresAt, &s.EndedAt,
+	}
+}
+
+// SessionWithUser reads a session and its user in one statement, so that both
+// are as of the same moment.
+func (s *Accounts) SessionWithUser(ctx context.Context, sessionID int64) (account.Session, account.User, error) {
+	type pair struct {
+		session account.Session
+		user    account.User
+	}
+	columns := append(append([]any{}, sessionColumns...), userColumns...)
+	found, err := queryOne(ctx, s.db,
+		dialect.From(goqu.T("sessions").As("s")).
+			Join(goqu.T("users").As("u"), goqu.On(userTable.Col("id").Eq(sessionTable.Col("user_id")))).
+			Select(columns...).
+			Where(sessionTable.Col("id").Eq(sessionID)),
+		func(rows *sql.Rows) (p pair, err error) {
+			err = rows.Scan(append(sessionFields(&p.session), userFields(&p.user)...)...)
+			return p, err
+		})
+	return found.session, found.user, translate(err)
+}
+
+// StartSession stores a session, provided that its user is active and still
+// has the hash; NotFound otherwise.
+func (s *Accounts) StartSession(ctx context.Context, session account.Session, passwordHash string) error {
+	return inTx(ctx, s.db, func(tx *sql.Tx) error {
+		matched, err := exec(ctx, tx, dialect.Update("users").
+			Set(goqu.Record{"last_login_at": session.CreatedAt}).
+			Where(goqu.C("id").Eq(session.UserID), goqu.C("is_active").IsTrue(), goqu.C("password_hash").Eq(passwordHash)))
+		if err != nil {
+			return err
+		}
+		if matched == 0 {
+			return sql.ErrNoRows
+		}
+		_, err = exec(ctx, tx, dialect.Insert("sessions").Rows(goqu.Record{
+			"id": session.ID, "user_id": session.UserID, "nonce": session.Nonce,
+			"generation": session.Generation, "refresh_hash": session.RefreshHash, "remember": session.Remember,
+			"address": cut(session.Client.Address, 45), "user_agent": cut(session.Client.UserAgent, 255),
+			"created_at": session.CreatedAt, "rotated_at": session.RotatedAt, "expires_at": session.ExpiresAt,
+		}))
+		return err
+	})
+}
+
+// RotateSession stores a session's next generation; false where the present
+// one is no longer its predecessor, or the session has ended.
+func (s *Accounts) RotateSession(ctx context.Context, session account.Session) (bool, error) {
+	matched, err := rotateSession(ctx, s.db, session)
+	return matched > 0, translate(err)
+}
+
+func rotateSession(ctx context.Context, q querier, session account.Session) (int64, error) {
+	return exec(ctx, q, dialect.Update("sessions").
+		Set(goqu.Record{
+			"generation": session.Generation, "refresh_hash": session.RefreshHash,
+			"rotated_at": session.RotatedAt, "expires_at": session.ExpiresAt,
+		}).
+		Where(goqu.C("id").Eq(session.ID), goqu.C("generation").Eq(session.Generation-1), goqu.C("ended_at").IsNull()))
+}
+
+// EndSession ends a session that is not over.
+func (s *Accounts) EndSession(ctx context.Context, sessionID int64, reason account.EndReason, at time.Time) error {
+	_, err := exec(ctx, s.db, dialect.Update("sessions").
+		Set(goqu.Record{"ended_at": at, "end_reason": string(reason)}).
+		Where(goqu.C("id").Eq(sessionID), goqu.C("ended_at").IsNull()))
+	return translate(err)
+}
+
+// ChangePassword replaces a hash that is still the old one, ends the user's
+// other sessions and rotates the one that is kept; NotFound where the hash or
+// the session has changed.
+func (s *Accounts) ChangePassword(ctx context.Context, oldHash, newHash string, keep account.Session) error {
+	return inTx(ctx, s.db, func(tx *sql.Tx) error {
+		matched, err := exec(ctx, tx, dialect.Update("users").
+			Set(goqu.Record{"password_hash": newHash, "updated_at": keep.RotatedAt}).
+			Where(goqu.C("id").Eq(keep.UserID), goqu.C("is_active").IsTrue(), goqu.C("password_hash").Eq(oldHash)))
+		if err != nil {
+			return err
+		}
+		if matched == 0 {
+			return sql.ErrNoRows
+		}
+		_, err = exec(ctx, tx, dialect.Update("sessions").
+			Set(goqu.Record{"ended_at": keep.RotatedAt, "end_reason": string(account.EndPassword)}).
+			Where(goqu.C("user_id").Eq(keep.UserID), goqu.C("id").Neq(keep.ID), goqu.C("ended_at").IsNull()))
+		if err != nil {
+			return err
+		}
+		matched, err = rotateSession(ctx, tx, keep)
+		if err == nil && matched == 0 {
+			err = sql.ErrNoRows
+		}
+		return err
+	})
+}
