@@ -39,8 +39,8 @@ type Options struct {
 	// Choice is Auto, Installed, Embedded, or the path of a mysqld or mariadbd;
 	// empty means Auto.
 	Choice string
-	// MemoryMB is the memory given to cached data: InnoDB's buffer pool, or,
-	// above a floor of its own, the embedded engine's soft limit. 0 means 128.
+	// MemoryMB is the size of InnoDB's buffer pool; 0 means 128. The embedded
+	// engine takes what it needs, 250 to 500 MB as long as queries are small.
 	MemoryMB int
 	// Throwaway trades durability for speed: a crash of the machine may lose
 	// data. For tests.
