@@ -34,4 +34,6 @@
 // An input that has a method Check() error may report further faults of the
 // domain (an *apperr.Error with fields); they are merged with those of the
 // form. Check sees the fields that were well formed, the rest left at zero.
+// CheckRest is the same for inputs whose service finds all such faults itself:
+// it is called only where the form is at fault already.
 package httpapi

@@ -41,6 +41,11 @@ func bodyLimit(bytes int64) option {
 // checker is an input that can find faults beyond those of its form.
 type checker interface{ Check() error }
 
+// restChecker is an input whose service finds every fault of the domain by
+// itself. It is asked only where the form is at fault, for then the service
+// is not called.
+type restChecker interface{ CheckRest() error }
+
 // hidden is what huma knows of an output: we write it ourselves.
 type hidden struct {
 	Body func(huma.Context)
@@ -98,6 +103,11 @@ func serve[I any, A answer](ctx context.Context, in *I, handle func(context.Cont
 	taken := intakeOf(ctx)
 	if c, ok := any(in).(checker); ok && !taken.bodyLost {
 		if err := taken.faults.merge(c.Check()); err != nil {
+			return none, err
+		}
+	}
+	if c, ok := any(in).(restChecker); ok && !taken.bodyLost && len(taken.faults) > 0 {
+		if err := taken.faults.merge(c.CheckRest()); err != nil {
 			return none, err
 		}
 	}

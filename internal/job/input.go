@@ -85,11 +85,11 @@ func Defaults() Job {
 // Check names the faults that can be seen without the stored job, for a form
 // that is at fault already; a field that is missing is not one of them here.
 // onCreate says that the input makes a new job, which has no secrets to keep.
-func (in Input) Check(onCreate bool, now time.Time) error {
+func (in Input) Check(onCreate bool) error {
 	var f apperr.Faults
 	j := Defaults()
 	j.Name, j.Description, j.CronPattern, j.CategoryID, j.Request.URL = "-", "-", "@daily", 1, "-"
-	in.checkFields(&f, &j, &CategoryRef{}, now)
+	in.checkFields(&f, &j, &CategoryRef{}, time.Unix(0, 0))
 	if onCreate {
 		in.keepSecrets(&f, &j.Request, nil)
 	}
