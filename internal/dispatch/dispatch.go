@@ -264,3 +264,13 @@ func (d *Dispatcher) send(ctx context.Context, queue Queue, chunks []Sending) []
 	}
 	return failures
 }
+
+// CheckQueues reports whether both lanes answer.
+func (d *Dispatcher) CheckQueues(ctx context.Context) error {
+	var failures []error
+	for _, queue := range d.lanes {
+		_, err := queue.Depth(ctx)
+		failures = append(failures, err)
+	}
+	return errors.Join(failures...)
+}

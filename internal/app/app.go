@@ -1,0 +1,109 @@
+// Package app puts the parts together: it alone knows them all. Each New
+// function makes one of the four Lambda handlers from configuration; the mains
+// start them on AWS, the local runner and the tests invoke the very same ones.
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/cronjobs/cronjobs/internal/config"
+	"github.com/cronjobs/cronjobs/internal/dispatch"
+	"github.com/cronjobs/cronjobs/internal/mysql"
+	"github.com/cronjobs/cronjobs/internal/sqsqueue"
+	"github.com/cronjobs/cronjobs/internal/telemetry"
+)
+
+// Env is what a handler is made from. The zero value of a field takes its
+// default.
+type Env struct {
+	Config config.Config
+	Log    *slog.Logger
+	// MaxConns bounds the database connections; 0 means 2, as on AWS, where
+	// every instance holds its own and their sum is what the database allows.
+	MaxConns int
+	// Now is the clock; nil means the machine's.
+	Now func() time.Time
+}
+
+// FromEnvironment reads the configuration of a program on AWS.
+func FromEnvironment(program config.Program) (Env, error) {
+	cfg, err := config.Parse(program, os.Environ())
+	if err != nil {
+		return Env{}, err
+	}
+	log := telemetry.NewJSON(os.Stdout, telemetry.ParseLevel(cfg.LogLevel))
+	slog.SetDefault(log)
+	return Env{Config: cfg, Log: log}, nil
+}
+
+func (e Env) withDefaults() Env {
+	if e.Log == nil {
+		e.Log = slog.Default()
+	}
+	if e.MaxConns == 0 {
+		e.MaxConns = 2
+	}
+	if e.Now == nil {
+		e.Now = time.Now
+	}
+	return e
+}
+
+// openDatabase prepares the pool; it connects at the first statement.
+func (e Env) openDatabase() (*sql.DB, error) {
+	db := e.Config.DB
+	if db.Username == "" && db.SecretARN != "" {
+		return nil, errors.New("DB_USERNAME: is required; reading the user from DB_SECRET_ARN is not built yet")
+	}
+	var encryption *tls.Config
+	if db.TLSCA == "skip-verify" {
+		encryption = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // asked for by name, in the local runner alone
+	}
+	return mysql.Open(mysql.Options{
+		Host: db.Host, Port: db.Port, User: db.Username, Password: db.Password.Reveal(), Database: db.Name,
+		TLS: encryption, MaxConns: e.MaxConns,
+	})
+}
+
+// openDispatcher connects the dispatcher to its store and its two lanes.
+func (e Env) openDispatcher(ctx context.Context, db *sql.DB) (*dispatch.Dispatcher, error) {
+	region := os.Getenv("AWS_REGION")
+	if region == "" {
+		region = "us-east-1"
+	}
+	client, err := sqsqueue.NewClient(ctx, region, e.Config.Queues.Endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("queue: %w", err)
+	}
+	fast := lane{sqsqueue.New(client, e.Config.Queues.FastURL)}
+	slow := lane{sqsqueue.New(client, e.Config.Queues.SlowURL)}
+	return dispatch.New(mysql.NewExecutions(db), fast, slow, e.Now, e.Log), nil
+}
+
+// lane is an SQS queue as the dispatcher sees it.
+type lane struct{ queue *sqsqueue.Queue }
+
+func (l lane) Send(ctx context.Context, messages []dispatch.Message) []error {
+	out := make([]sqsqueue.Message, len(messages))
+	for i, m := range messages {
+		out[i] = sqsqueue.Message(m)
+	}
+	return l.queue.Send(ctx, out)
+}
+
+func (l lane) Depth(ctx context.Context) (int, error) {
+	visible, _, _, err := l.queue.Depth(ctx)
+	return visible, err
+}
+
+// Loopback are the machine's own addresses, which the local runner lets jobs
+// call.
+var Loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}

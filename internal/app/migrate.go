@@ -1,0 +1,65 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cronjobs/cronjobs/internal/mysql"
+)
+
+// MigrateEvent says what to do with the schema.
+type MigrateEvent struct {
+	// Command is up (also when empty), status or down.
+	Command string `json:"command"`
+	// To is the version that down goes back to; it must be given.
+	To *int64 `json:"to"`
+}
+
+// MigrateResult is the state afterwards.
+type MigrateResult struct {
+	Version      int64 `json:"version"`
+	Applied      int   `json:"applied"`
+	Seeded       bool  `json:"seeded"`
+	AdminCreated bool  `json:"adminCreated"`
+}
+
+// MigrateHandler is the Lambda handler of migrations.
+type MigrateHandler func(ctx context.Context, event MigrateEvent) (MigrateResult, error)
+
+// NewMigrate makes the migrator. up also seeds: the first categories, and the
+// first admin where ADMIN_EMAIL and ADMIN_PASSWORD are set.
+func NewMigrate(_ context.Context, env Env) (handler MigrateHandler, closeAll func() error, err error) {
+	env = env.withDefaults()
+	db, err := env.openDatabase()
+	if err != nil {
+		return nil, nil, err
+	}
+	return func(ctx context.Context, event MigrateEvent) (MigrateResult, error) {
+		switch event.Command {
+		case "", "up":
+			done, err := mysql.MigrateUp(ctx, db, env.Log)
+			if err != nil {
+				return MigrateResult{}, err
+			}
+			result := MigrateResult{Version: done.Version, Applied: done.Applied}
+			if result.Seeded, err = mysql.Seed(ctx, db, env.Now()); err != nil {
+				return result, fmt.Errorf("seed: %w", err)
+			}
+			if env.Config.AdminEmail != "" && env.Config.AdminPassword != "" {
+				result.AdminCreated, err = ensureAdmin(ctx, db, env)
+			}
+			return result, err
+		case "down":
+			if event.To == nil {
+				return MigrateResult{}, fmt.Errorf(`to: is required: the version to go back to, such as {"command":"down","to":7}`)
+			}
+			done, err := mysql.MigrateDownTo(ctx, db, env.Log, *event.To)
+			return MigrateResult{Version: done.Version, Applied: done.Applied}, err
+		case "status":
+			done, err := mysql.MigrationState(ctx, db, env.Log)
+			return MigrateResult{Version: done.Version}, err
+		default:
+			return MigrateResult{}, fmt.Errorf("command: must be up, down or status")
+		}
+	}, db.Close, nil
+}

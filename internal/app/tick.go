@@ -1,0 +1,85 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/cronjobs/cronjobs/internal/dispatch"
+)
+
+// TickEvent is what the scheduler sends. Its own fields (time, source, …) do
+// not matter: a tick does what is due whenever it runs.
+type TickEvent struct {
+	// ResendWaiting sends a message for every waiting execution first,
+	// whatever was sent before: for when the queue has lost its messages.
+	ResendWaiting bool `json:"resendWaiting"`
+}
+
+// TickResult is what a tick did, for people who invoke it by hand.
+type TickResult struct {
+	Claimed    int   `json:"claimed"`
+	Jobs       int   `json:"jobs"`
+	Missed     int   `json:"missed"`
+	SetAside   int   `json:"setAside"`
+	Hidden     int   `json:"hidden"`
+	Resent     int   `json:"resent"`
+	Recovered  int   `json:"recovered"`
+	Synced     int   `json:"synced"`
+	SkewMs     int64 `json:"skewMs"`
+	DurationMs int64 `json:"durationMs"`
+	Cut        bool  `json:"cut"`
+}
+
+// TickHandler is the Lambda handler of the tick.
+type TickHandler func(ctx context.Context, event TickEvent) (TickResult, error)
+
+// NewTick makes the tick. close lets go of what it holds.
+func NewTick(ctx context.Context, env Env) (handler TickHandler, closeAll func() error, err error) {
+	env = env.withDefaults()
+	db, err := env.openDatabase()
+	if err != nil {
+		return nil, nil, err
+	}
+	dispatcher, err := env.openDispatcher(ctx, db)
+	if err != nil {
+		return nil, nil, err
+	}
+	return func(ctx context.Context, event TickEvent) (TickResult, error) {
+		return tick(ctx, dispatcher, event, env.Log)
+	}, db.Close, nil
+}
+
+func tick(ctx context.Context, dispatcher *dispatch.Dispatcher, event TickEvent, log *slog.Logger) (TickResult, error) {
+	began := time.Now()
+	resent := 0
+	if event.ResendWaiting {
+		var err error
+		if resent, err = dispatcher.ResendWaiting(ctx); err != nil {
+			log.ErrorContext(ctx, "not every waiting execution was sent again", "err", err)
+		}
+	}
+	report, err := dispatcher.Tick(ctx)
+	result := TickResult{
+		Claimed: report.Claimed, Jobs: report.Jobs, Missed: report.Missed, SetAside: report.SetAside, Hidden: report.Hidden,
+		Resent: report.Resent + resent, Recovered: report.Recovered, Synced: report.Synced,
+		SkewMs: report.Skew.Milliseconds(), DurationMs: time.Since(began).Milliseconds(), Cut: report.Cut,
+	}
+	level := slog.LevelDebug
+	if result.Claimed+result.Missed+result.SetAside+result.Resent+result.Recovered+result.Synced > 0 {
+		level = slog.LevelInfo
+	}
+	if err != nil {
+		level = slog.LevelError
+	}
+	attrs := []slog.Attr{
+		slog.Int("claimed", result.Claimed), slog.Int("jobs", result.Jobs), slog.Int("missed", result.Missed),
+		slog.Int("setAside", result.SetAside), slog.Int("resent", result.Resent), slog.Int("recovered", result.Recovered),
+		slog.Int64("durationMs", result.DurationMs),
+	}
+	if err != nil {
+		attrs = append(attrs, slog.Any("err", err))
+	}
+	log.LogAttrs(ctx, level, "tick", attrs...)
+	return result, err
+}
