@@ -196,7 +196,7 @@ func (q *Queue) sendBatch(ctx context.Context, messages []Message, batch []int, 
 
 // delaySeconds rounds down, for a message may come early but not late.
 func delaySeconds(delay time.Duration) int32 {
-	return int32(min(max(delay, 0), MaxDelay) / time.Second) //nolint:gosec // at most 900
+	return int32(min(max(delay, 0), MaxDelay) / time.Second)
 }
 
 // Depth returns SQS's own approximate counts: messages that can be received,

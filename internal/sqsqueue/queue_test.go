@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -153,6 +154,28 @@ func TestFailedBatchFailsItsMessagesOnly(t *testing.T) {
 	}
 	if diff := cmp.Diff(slices.Concat(bodies[:10], bodies[20:]), f.arrived()); diff != "" {
 		t.Errorf("arrived (-want +got):\n%s", diff)
+	}
+}
+
+// roundTrip answers in the server's stead.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestMessagesWithoutAnAnswerHaveFailed(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, func(o *sqs.Options) {
+		o.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			body := `{"Successful":[{"Id":"1","MessageId":"x"},{"Id":"7"}],"Failed":[{"Id":"nobody"}]}`
+			return &http.Response{
+				StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r,
+			}, nil
+		})}
+	})
+	messages, _ := numbered(3)
+	want := []error{sqsqueue.ErrUnanswered, nil, sqsqueue.ErrUnanswered}
+	if diff := cmp.Diff(want, f.queue().Send(t.Context(), messages), cmpopts.EquateErrors()); diff != "" {
+		t.Errorf("errors (-want +got):\n%s", diff)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -15,7 +16,8 @@ import (
 )
 
 func TestStoppingLetsInvocationsFinishAndReceivesNoMore(t *testing.T) {
-	underVirtualTime(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		var cancelled error
 		m := startMapping(t, sqspoller.Config{BatchSize: 1, Ramp: true}, nil, func(ctx context.Context, _ events.SQSEvent) (string, error) {
 			time.Sleep(20 * time.Second)
@@ -44,7 +46,8 @@ func TestStoppingLetsInvocationsFinishAndReceivesNoMore(t *testing.T) {
 }
 
 func TestStoppingAnIdlePollerIsImmediate(t *testing.T) {
-	underVirtualTime(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		m := startMapping(t, sqspoller.Config{BatchSize: 1}, nil, holdFor(0))
 		advance(time.Second)
 		start := time.Now()
@@ -59,7 +62,8 @@ func TestStoppingAnIdlePollerIsImmediate(t *testing.T) {
 }
 
 func TestReceivingGoesOnAfterFailures(t *testing.T) {
-	underVirtualTime(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		m := startMapping(t, sqspoller.Config{BatchSize: 1, Receivers: 1}, nil, holdFor(0))
 		down := time.Now().Add(time.Minute)
 		tries := 0
@@ -88,7 +92,8 @@ func TestReceivingGoesOnAfterFailures(t *testing.T) {
 }
 
 func TestMessagesWhoseDeletionFailsComeAgain(t *testing.T) {
-	underVirtualTime(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		m := startMapping(t, sqspoller.Config{BatchSize: 1}, visibility, holdFor(0))
 		failures := 1
 		m.server.SetHooks(sqsserver.Hooks{BeforeCall: func(_ context.Context, call sqsserver.Call) error {

@@ -169,12 +169,6 @@ func advance(d time.Duration) {
 	synctest.Wait()
 }
 
-func underVirtualTime(t *testing.T, run func(*testing.T)) {
-	t.Helper()
-	t.Parallel()
-	synctest.Test(t, run)
-}
-
 // locked makes a writer safe for the goroutines that log.
 type locked struct {
 	mu     sync.Mutex

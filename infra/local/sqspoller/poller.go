@@ -166,9 +166,9 @@ func (p *Poller) receiveUntilDone(ctx context.Context, invocations *sync.WaitGro
 func (p *Poller) receive(ctx context.Context) ([]types.Message, error) {
 	received, err := p.config.Client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl:                    aws.String(p.config.QueueURL),
-		MaxNumberOfMessages:         int32(p.config.BatchSize), //nolint:gosec // 1 to 10
+		MaxNumberOfMessages:         int32(p.config.BatchSize),
 		WaitTimeSeconds:             waitSeconds,
-		VisibilityTimeout:           int32(p.config.VisibilityTimeout / time.Second), //nolint:gosec // SQS refuses more than 12 h
+		VisibilityTimeout:           int32(p.config.VisibilityTimeout / time.Second),
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
 		MessageAttributeNames:       []string{"All"},
 	})

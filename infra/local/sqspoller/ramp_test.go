@@ -3,6 +3,7 @@ package sqspoller_test
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -46,7 +47,8 @@ func TestConcurrency(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			underVirtualTime(t, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
 				test.config.BatchSize = 1
 				test.config.FunctionTimeout = 2 * time.Hour
 				m := startMapping(t, test.config, nil, holdFor(test.hold))
@@ -71,7 +73,8 @@ func TestRampStartsAnewOnceIdle(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			underVirtualTime(t, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
 				m := startMapping(t, sqspoller.Config{BatchSize: 1, Ramp: true}, nil, holdFor(2100*time.Millisecond))
 				m.send("first", 15) // fills 5, then 10, then 15 slots, so that there are 20
 				advance(4 * time.Second)
@@ -88,4 +91,20 @@ func TestRampStartsAnewOnceIdle(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestRampAddsNothingForSlotsThatWereFullBefore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := startMapping(t, sqspoller.Config{BatchSize: 1, Ramp: true}, nil, holdFor(400*time.Millisecond))
+		m.send("a", 5)
+		advance(500 * time.Millisecond)
+		m.send("b", 5) // fills the five slots a second time within the second
+		advance(2500 * time.Millisecond)
+		m.send("c", 30)
+		advance(time.Millisecond)
+		if got := len(m.invocations()) - 10; got != 10 {
+			t.Errorf("%d invocations began at once, want the 10 of one step", got)
+		}
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -69,7 +70,8 @@ func TestWhatAResponseMeans(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			underVirtualTime(t, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
 				first := true
 				config := sqspoller.Config{BatchSize: 10, Receivers: 1, FunctionTimeout: 10 * time.Second}
 				m := startMapping(t, config, visibility, func(ctx context.Context, event events.SQSEvent) (string, error) {
@@ -97,7 +99,8 @@ func TestWhatAResponseMeans(t *testing.T) {
 }
 
 func TestEventIsThatOfAWS(t *testing.T) {
-	underVirtualTime(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		var event events.SQSEvent
 		m := startMapping(t, sqspoller.Config{BatchSize: 1}, nil, func(_ context.Context, got events.SQSEvent) (string, error) {
 			event = got
@@ -132,7 +135,8 @@ func TestEventIsThatOfAWS(t *testing.T) {
 }
 
 func TestEventOfAMessageWithoutAttributesHasAnEmptyObject(t *testing.T) {
-	underVirtualTime(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		payloads := make(chan []byte, 1)
 		m := startMapping(t, sqspoller.Config{BatchSize: 1}, nil, func(_ context.Context, event events.SQSEvent) (string, error) {
 			payload, err := json.Marshal(event.Records[0].MessageAttributes)
@@ -147,7 +151,8 @@ func TestEventOfAMessageWithoutAttributesHasAnEmptyObject(t *testing.T) {
 }
 
 func TestBatchesAreNoLargerThanAsked(t *testing.T) {
-	underVirtualTime(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		m := startMapping(t, sqspoller.Config{BatchSize: 3, MaxConcurrency: 1}, nil, holdFor(time.Second))
 		m.sendBatch("m0", "m1", "m2", "m3", "m4", "m5", "m6")
 		advance(10 * time.Second)
@@ -162,7 +167,8 @@ func TestBatchesAreNoLargerThanAsked(t *testing.T) {
 }
 
 func TestInvocationHasTheFunctionsDeadline(t *testing.T) {
-	underVirtualTime(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		config := sqspoller.Config{BatchSize: 1, FunctionTimeout: 30 * time.Second}
 		remaining := make(chan time.Duration, 1)
 		m := startMapping(t, config, nil, func(ctx context.Context, _ events.SQSEvent) (string, error) {
@@ -178,7 +184,8 @@ func TestInvocationHasTheFunctionsDeadline(t *testing.T) {
 }
 
 func TestVisibilityTimeoutOfTheMappingWins(t *testing.T) {
-	underVirtualTime(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		config := sqspoller.Config{BatchSize: 1, VisibilityTimeout: 7 * time.Second}
 		m := startMapping(t, config, visibility, func(context.Context, events.SQSEvent) (string, error) {
 			return "", errors.New("always")

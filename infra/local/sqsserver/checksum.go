@@ -40,7 +40,7 @@ func attributesChecksum(attributes map[string]attributeValue) string {
 
 func writeSized(sum hash.Hash, content []byte) {
 	var size [4]byte
-	binary.BigEndian.PutUint32(size[:], uint32(len(content))) //nolint:gosec // at most 1 MiB
+	binary.BigEndian.PutUint32(size[:], uint32(len(content)))
 	sum.Write(size[:])
 	sum.Write(content)
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// ErrHangUp, returned by a hook, closes the connection without an answer.
+// ErrHangUp is what a hook returns to close the connection without an answer.
 var ErrHangUp = errors.New("hang up")
 
 // Call says which operation a hook is asked about.

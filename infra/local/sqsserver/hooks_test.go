@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,7 +19,8 @@ import (
 )
 
 func TestFatesOfMessages(t *testing.T) {
-	underVirtualTime(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		fates := map[string]sqsserver.Fate{
 			"drop":   {Drop: true},
 			"twice":  {Copies: 1},
@@ -102,7 +104,8 @@ func TestHooksAroundCalls(t *testing.T) {
 }
 
 func TestHookSeesOperationAndQueueAndMayDelay(t *testing.T) {
-	underVirtualTime(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		f := inProcess(t, sqsserver.Options{}, nil)
 		var calls []sqsserver.Call
 		f.server.SetHooks(sqsserver.Hooks{BeforeCall: func(_ context.Context, call sqsserver.Call) error {

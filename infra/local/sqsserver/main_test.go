@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"testing"
-	"testing/synctest"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -94,11 +93,4 @@ func bodies(messages []types.Message) []string {
 		all = append(all, aws.ToString(message.Body))
 	}
 	return all
-}
-
-// underVirtualTime runs a test in a bubble whose clock the server uses too.
-func underVirtualTime(t *testing.T, run func(*testing.T)) {
-	t.Helper()
-	t.Parallel()
-	synctest.Test(t, run)
 }

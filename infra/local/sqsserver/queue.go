@@ -55,7 +55,7 @@ type delivery struct {
 
 // poll is a receive that waits for messages.
 type poll struct {
-	max        int
+	limit      int
 	visibility time.Duration
 	deliveries chan []delivery // of capacity 1, so that serving never blocks
 	element    *list.Element   // nil once served
@@ -138,12 +138,12 @@ func (q *queue) settle(now time.Time) {
 	}
 }
 
-// receive hands out up to max visible messages and hides them. What has been
+// receive hands out up to limit visible messages and hides them. What has been
 // received too often moves to the dead-letter queue instead, and what is too
 // old is dropped.
-func (q *queue) receive(max int, visibility time.Duration, now time.Time) []delivery {
+func (q *queue) receive(limit int, visibility time.Duration, now time.Time) []delivery {
 	var deliveries []delivery
-	for len(deliveries) < max && q.ready.Len() > 0 && q.counts[inFlight] < maxInFlight {
+	for len(deliveries) < limit && q.ready.Len() > 0 && q.counts[inFlight] < maxInFlight {
 		e := q.ready.Front().Value.(*entry)
 		if now.Sub(e.sentAt) > q.retention {
 			q.remove(e)
@@ -209,7 +209,7 @@ func (q *queue) serve(now time.Time) {
 	q.settle(now)
 	for q.polls.Len() > 0 && q.ready.Len() > 0 {
 		p := q.polls.Front().Value.(*poll)
-		deliveries := q.receive(p.max, p.visibility, now)
+		deliveries := q.receive(p.limit, p.visibility, now)
 		if len(deliveries) == 0 {
 			break
 		}

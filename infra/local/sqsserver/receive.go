@@ -71,7 +71,7 @@ func (s *Server) receiveMessage(r request, input receiveInput) (any, error) {
 		s.mu.Unlock()
 		return s.received(r, q, deliveries, input), nil
 	}
-	p := &poll{max: int(limit), visibility: visibility, deliveries: make(chan []delivery, 1)}
+	p := &poll{limit: int(limit), visibility: visibility, deliveries: make(chan []delivery, 1)}
 	q.join(p, now)
 	s.mu.Unlock()
 	return s.received(r, q, s.await(r, q, p, wait), input), nil

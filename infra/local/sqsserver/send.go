@@ -100,47 +100,56 @@ func (s *Server) send(r request, url string, entries []sendEntry) ([]outcome, er
 	}
 
 	outcomes := make([]outcome, len(entries))
-	messages := make([]*message, len(entries))
-	fates := make([]Fate, len(entries))
+	var accepted []arrival
 	for i, entry := range entries {
 		if outcomes[i].err = entry.check(rules); outcomes[i].err != nil {
 			continue
 		}
-		fates[i] = r.hooks.fate(q.name, entry.MessageBody)
-		if fates[i].Reject != nil {
-			outcomes[i].err = fates[i].Reject
+		fate := r.hooks.fate(q.name, entry.MessageBody)
+		if outcomes[i].err = fate.Reject; outcomes[i].err != nil {
 			continue
 		}
-		messages[i] = &message{
+		m := &message{
 			id: newMessageID(), body: entry.MessageBody, bodyMD5: checksum(entry.MessageBody),
 			attributes: entry.MessageAttributes, systemAttributes: entry.MessageSystemAttributes,
 		}
 		outcomes[i].result = sendResult{
-			MessageID:                    messages[i].id,
-			MD5OfMessageBody:             messages[i].bodyMD5,
+			MessageID:                    m.id,
+			MD5OfMessageBody:             m.bodyMD5,
 			MD5OfMessageAttributes:       attributesChecksum(entry.MessageAttributes),
 			MD5OfMessageSystemAttributes: attributesChecksum(entry.MessageSystemAttributes),
+		}
+		if !fate.Drop {
+			accepted = append(accepted, arrival{message: m, delay: entry.delay(rules) + fate.Late, times: 1 + fate.Copies})
 		}
 	}
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.clock.Now()
-	for i, m := range messages {
-		if m == nil || fates[i].Drop {
-			continue
-		}
-		m.sentAt = now
-		delay := rules.delay
-		if entries[i].DelaySeconds != nil {
-			delay = time.Duration(*entries[i].DelaySeconds) * time.Second
-		}
-		for range 1 + fates[i].Copies {
-			q.send(m, delay+fates[i].Late, now)
+	for _, a := range accepted {
+		a.message.sentAt = now
+		for range a.times {
+			q.send(a.message, a.delay, now)
 		}
 	}
 	q.serve(now)
 	return outcomes, nil
+}
+
+// arrival is a message on its way into the queue.
+type arrival struct {
+	message *message
+	delay   time.Duration
+	times   int
+}
+
+// delay is the entry's own, or else the queue's.
+func (e sendEntry) delay(rules settings) time.Duration {
+	if e.DelaySeconds == nil {
+		return rules.delay
+	}
+	return time.Duration(*e.DelaySeconds) * time.Second
 }
 
 // forbidden tells the characters that a body may not hold.

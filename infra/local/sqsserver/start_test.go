@@ -54,19 +54,20 @@ func TestServesOverConnectionsUntilStopped(t *testing.T) {
 	}
 	<-polling
 
-	// Stopping ends a long poll rather than waiting for it.
-	done := make(chan struct{})
+	// Stopping answers a long poll rather than waiting for it or cutting it off.
+	answered := make(chan error, 1)
 	go func() {
-		defer close(done)
-		_, _ = receive(20)
+		_, err := receive(20)
+		answered <- err
 	}()
 	<-polling
 	cancel()
 	if err := endpoint.Wait(); err != nil {
 		t.Errorf("Wait: %v", err)
 	}
-	// The poll's client may try again; let it find the door closed.
-	<-done
+	if err := <-answered; err != nil {
+		t.Errorf("the long poll ended with %v, want an empty answer", err)
+	}
 }
 
 func TestHangUpClosesTheConnection(t *testing.T) {

@@ -18,7 +18,8 @@ import (
 )
 
 func TestDelayedMessageWakesLongPollAtItsInstant(t *testing.T) {
-	underVirtualTime(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		f := inProcess(t, sqsserver.Options{}, nil)
 		f.send("later", 7)
 		start := time.Now()
@@ -36,7 +37,8 @@ func TestDelayedMessageWakesLongPollAtItsInstant(t *testing.T) {
 }
 
 func TestSentMessageWakesLongPollAtOnce(t *testing.T) {
-	underVirtualTime(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		f := inProcess(t, sqsserver.Options{}, nil)
 		start := time.Now()
 		var received sync.WaitGroup
@@ -55,7 +57,8 @@ func TestSentMessageWakesLongPollAtOnce(t *testing.T) {
 }
 
 func TestLongPollEndsEmptyAfterItsWait(t *testing.T) {
-	underVirtualTime(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		f := inProcess(t, sqsserver.Options{}, nil)
 		f.send("too late", 6)
 		start := time.Now()
@@ -69,7 +72,8 @@ func TestLongPollEndsEmptyAfterItsWait(t *testing.T) {
 }
 
 func TestQueueGivesItsOwnWaitAndDelay(t *testing.T) {
-	underVirtualTime(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		f := inProcess(t, sqsserver.Options{}, map[string]string{"ReceiveMessageWaitTimeSeconds": "9", "DelaySeconds": "4"})
 		f.send("x", 0) // the client leaves a delay of 0 out
 		start := time.Now()
@@ -80,7 +84,8 @@ func TestQueueGivesItsOwnWaitAndDelay(t *testing.T) {
 }
 
 func TestMessageIsHiddenForItsVisibilityTimeout(t *testing.T) {
-	underVirtualTime(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		f := inProcess(t, sqsserver.Options{}, map[string]string{"VisibilityTimeout": "12"})
 		sentAt := time.Now()
 		f.send("x", 0)
@@ -112,7 +117,8 @@ func TestMessageIsHiddenForItsVisibilityTimeout(t *testing.T) {
 }
 
 func TestChangedVisibilityCountsFromTheChange(t *testing.T) {
-	underVirtualTime(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		f := inProcess(t, sqsserver.Options{}, nil)
 		f.send("long", 0)
 		f.send("short", 0)
@@ -151,7 +157,8 @@ func TestChangedVisibilityCountsFromTheChange(t *testing.T) {
 }
 
 func TestChangedVisibilityOfZeroWakesLongPoll(t *testing.T) {
-	underVirtualTime(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		f := inProcess(t, sqsserver.Options{}, nil)
 		f.send("x", 0)
 		handle := f.receive(0)[0].ReceiptHandle
@@ -177,7 +184,8 @@ func TestChangedVisibilityOfZeroWakesLongPoll(t *testing.T) {
 }
 
 func TestMessageMovesToDeadLetterQueue(t *testing.T) {
-	underVirtualTime(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		f := inProcess(t, sqsserver.Options{}, map[string]string{"VisibilityTimeout": "5"})
 		dead := f.create("dead", nil)
 		_, err := f.client.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{
@@ -212,7 +220,8 @@ func TestMessageMovesToDeadLetterQueue(t *testing.T) {
 }
 
 func TestOldMessagesAreDropped(t *testing.T) {
-	underVirtualTime(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		f := inProcess(t, sqsserver.Options{}, map[string]string{"MessageRetentionPeriod": "60"})
 		f.send("old", 0)
 		time.Sleep(30 * time.Second)
@@ -226,7 +235,8 @@ func TestOldMessagesAreDropped(t *testing.T) {
 
 // A receiver that is gone when its message comes must not take it along.
 func TestAbandonedLongPollLosesNothing(t *testing.T) {
-	underVirtualTime(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		f := inProcess(t, sqsserver.Options{}, nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		var polling sync.WaitGroup
@@ -248,7 +258,8 @@ func TestAbandonedLongPollLosesNothing(t *testing.T) {
 }
 
 func TestBurstIsSharedByLongPolls(t *testing.T) {
-	underVirtualTime(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		f := inProcess(t, sqsserver.Options{}, nil)
 		const count = 2000
 		for i := range count {
