@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/apperr"
-	"github.com/cronjobs/cronjobs/internal/schedule"
 )
 
 // changeTo works out what turning the current job into edited means.
@@ -73,12 +72,10 @@ func nextRun(j Job, now time.Time) (*time.Time, error) {
 	if !j.Schedulable() {
 		return nil, nil
 	}
-	parsed, err := schedule.Parse(j.CronPattern, j.Timezone)
+	parsed, err := ParseSchedule(j.CronPattern, j.Timezone)
 	if err != nil {
 		// Stored by an earlier release, or the zone has left the tz database.
-		var f apperr.Faults
-		addScheduleFaults(&f, err)
-		return nil, f.Err()
+		return nil, err
 	}
 	next, ok := parsed.Next(now)
 	if !ok {

@@ -161,6 +161,18 @@ func (in Input) checkSchedule(f *apperr.Faults, j *Job, now time.Time) {
 	}
 }
 
+// ParseSchedule reads a pattern in a time zone. Its error names the fields
+// cronPattern and timezone.
+func ParseSchedule(pattern, timezone string) (*schedule.Schedule, error) {
+	parsed, err := schedule.Parse(pattern, timezone)
+	if err != nil {
+		var f apperr.Faults
+		addScheduleFaults(&f, err)
+		return nil, f.Err()
+	}
+	return parsed, nil
+}
+
 func addScheduleFaults(f *apperr.Faults, err error) {
 	for _, fault := range schedule.SyntaxErrors(err) {
 		field := "cronPattern"

@@ -1,0 +1,85 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/cronjobs/cronjobs/internal/execution"
+)
+
+// The pauses between looks at a run that somebody waits for: short ones at
+// first, for most calls are quick.
+const (
+	firstLook = 30 * time.Millisecond
+	lastLook  = 250 * time.Millisecond
+)
+
+type executeJobInput struct {
+	ByID
+	Wait int `query:"wait" default:"20" minimum:"0" maximum:"25" doc:"How many seconds to wait for the outcome."`
+}
+
+// executeJob runs a job now, through the same queue as a scheduled run, and
+// waits for the outcome. A run that failed is an answer like any other.
+func (s *server) executeJob(ctx context.Context, in *executeJobInput) (One[executionView], error) {
+	who := principal(ctx).User
+	id, err := s.Runner.RunNow(ctx, in.ID, who.ID)
+	if err != nil {
+		return One[executionView]{}, err
+	}
+	run, err := s.awaitRun(ctx, id, time.Duration(in.Wait)*time.Second)
+	if err != nil {
+		return One[executionView]{}, err
+	}
+	answer := One[executionView]{Data: newExecutionView(run, who.Role)}
+	if !run.Status.Terminal() {
+		answer.Status = http.StatusAccepted
+		answer.Location = fmt.Sprintf("/history/%d", id)
+		answer.Message = "The run is under way; look again under Location."
+	}
+	return answer, nil
+}
+
+// awaitRun looks at a run until it has ended or the time is over, and returns
+// it as it then stands. The run exists by now, so a look that fails is only
+// tried again: an error would make the client run the job twice.
+func (s *server) awaitRun(ctx context.Context, id int64, most time.Duration) (execution.Execution, error) {
+	over := time.NewTimer(most)
+	defer over.Stop()
+	for pause := firstLook; ; pause = min(pause*3/2, lastLook) {
+		last := most == 0
+		if !last {
+			select {
+			case <-ctx.Done():
+				return execution.Execution{}, ctx.Err()
+			case <-over.C:
+				last = true
+			case <-time.After(pause):
+			}
+		}
+		run, err := s.History.Get(ctx, id)
+		if last || err == nil && run.Status.Terminal() {
+			return run, err
+		}
+	}
+}
+
+// mayBeAccepted documents that the route also answers 202.
+func mayBeAccepted(s *server) option {
+	return func(o *routeOptions) {
+		schema := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Success[executionView]](), true, "")
+		if o.op.Responses == nil {
+			o.op.Responses = map[string]*huma.Response{}
+		}
+		o.op.Responses[strconv.Itoa(http.StatusAccepted)] = &huma.Response{
+			Description: "The run had not ended within the wait; it can be read under Location.",
+			Content:     map[string]*huma.MediaType{"application/json": {Schema: schema}},
+		}
+	}
+}

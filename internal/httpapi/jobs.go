@@ -1,0 +1,120 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/cronjobs/cronjobs/internal/job"
+)
+
+type listJobsInput struct {
+	Paging
+	Search
+	Order
+	SortBy     job.Sort   `query:"sortBy" enum:"id,name,status,createdAt,updatedAt,nextRunAt,lastRunAt" doc:"By id unless said. Jobs that are not scheduled, or never ran, come last in either order."`
+	Status     job.Status `query:"status" enum:"active,inactive,failed"`
+	CategoryID int64      `query:"categoryId" minimum:"1" maximum:"9007199254740991"`
+	Method     string     `query:"method" enum:"GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS"`
+}
+
+func (s *server) listJobs(ctx context.Context, in *listJobsInput) (List[jobView], error) {
+	found, total, err := s.Jobs.List(ctx, job.Filter{
+		Search: in.Text(), Status: in.Status, CategoryID: in.CategoryID, Method: in.Method,
+		Sort: in.SortBy, Descending: in.Descending(false), Offset: in.Offset(), Limit: in.Limit,
+	})
+	if err != nil {
+		return List[jobView]{}, err
+	}
+	return List[jobView]{Data: viewJobs(ctx, found), Meta: in.meta(int64(total))}, nil
+}
+
+type createJobInput struct{ Body jobBody }
+
+// CheckRest finds the faults of the domain in a form that is at fault.
+func (in *createJobInput) CheckRest() error { return in.Body.input().Check(true) }
+
+func (s *server) createJob(ctx context.Context, in *createJobInput) (One[jobView], error) {
+	created, err := s.Jobs.Create(ctx, in.Body.input(), principal(ctx).User.ID)
+	if err != nil {
+		return One[jobView]{}, err
+	}
+	answer := oneJob(ctx, created, "The job has been created.")
+	answer.Status = http.StatusCreated
+	answer.Location = fmt.Sprintf("/jobs/%d", created.ID)
+	return answer, nil
+}
+
+func oneJob(ctx context.Context, j job.Job, message string) One[jobView] {
+	return One[jobView]{Data: viewJob(ctx, j), Version: j.Version, Message: message}
+}
+
+func (s *server) getJob(ctx context.Context, in *ByID) (One[jobView], error) {
+	found, err := s.Jobs.Get(ctx, in.ID)
+	if err != nil {
+		return One[jobView]{}, err
+	}
+	return oneJob(ctx, found, ""), nil
+}
+
+type replaceJobInput struct {
+	ByID
+	Conditional
+	Body jobBody
+}
+
+// CheckRest finds the faults of the domain in a form that is at fault.
+func (in *replaceJobInput) CheckRest() error { return in.Body.input().Check(false) }
+
+func (s *server) replaceJob(ctx context.Context, in *replaceJobInput) (One[jobView], error) {
+	replaced, err := s.Jobs.Replace(ctx, in.ID, in.Body.input(), in.Versions())
+	if err != nil {
+		return One[jobView]{}, err
+	}
+	return oneJob(ctx, replaced, "The job has been replaced."), nil
+}
+
+type patchJobInput struct {
+	ByID
+	Conditional
+	Body jobChange
+}
+
+// CheckRest finds the faults of the domain in a form that is at fault.
+func (in *patchJobInput) CheckRest() error { return in.Body.input().Check(false) }
+
+func (s *server) patchJob(ctx context.Context, in *patchJobInput) (One[jobView], error) {
+	patched, err := s.Jobs.Patch(ctx, in.ID, in.Body.input(), in.Versions())
+	if err != nil {
+		return One[jobView]{}, err
+	}
+	return oneJob(ctx, patched, "The job has been changed."), nil
+}
+
+type deleteJobInput struct {
+	ByID
+	Conditional
+}
+
+func (s *server) deleteJob(ctx context.Context, in *deleteJobInput) (None, error) {
+	if err := s.Jobs.Delete(ctx, in.ID, in.Versions()); err != nil {
+		return None{}, err
+	}
+	return None{Message: "The job has been deleted; its history stays."}, nil
+}
+
+func (s *server) pauseJob(ctx context.Context, in *ByID) (One[jobView], error) {
+	paused, err := s.Jobs.Pause(ctx, in.ID)
+	if err != nil {
+		return One[jobView]{}, err
+	}
+	return oneJob(ctx, paused, "The job is paused."), nil
+}
+
+func (s *server) resumeJob(ctx context.Context, in *ByID) (One[jobView], error) {
+	resumed, err := s.Jobs.Resume(ctx, in.ID)
+	if err != nil {
+		return One[jobView]{}, err
+	}
+	return oneJob(ctx, resumed, "The job is active."), nil
+}
