@@ -26,7 +26,7 @@ import (
 type Env struct {
 	Config config.Config
 	Log    *slog.Logger
-	// MaxConns bounds the database connections; 0 means 2, as on AWS, where
+	// MaxConns bounds the database connections; 0 means 1, as on AWS, where
 	// every instance holds its own and their sum is what the database allows.
 	MaxConns int
 	// Now is the clock; nil means the machine's.
@@ -49,7 +49,7 @@ func (e Env) withDefaults() Env {
 		e.Log = slog.Default()
 	}
 	if e.MaxConns == 0 {
-		e.MaxConns = 2
+		e.MaxConns = 1
 	}
 	if e.Now == nil {
 		e.Now = time.Now
