@@ -1,5 +1,5 @@
-# Everything a developer does, one command each. Needs Go and make; the AWS
-# targets say what else they need.
+# Everything a developer does, one command each. Needs Go and make; a target that
+# needs more says so.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -81,6 +81,10 @@ generate-check: generate ## Fail where a generated file is stale
 	@test -z "$$(git ls-files --others --exclude-standard)" || \
 		{ git ls-files --others --exclude-standard; echo 'generated files are not committed' >&2; exit 1; }
 
+.PHONY: templates
+templates: ## Check the AWS templates for every environment (needs python3)
+	infra/check-templates.sh
+
 .PHONY: ci
 ci: ## Run everything that CI runs
 	.ci/run
@@ -93,6 +97,10 @@ build: $(addprefix build-,$(LAMBDA_FUNCTIONS)) ## Build the four functions (LAMB
 .PHONY: $(addprefix build-,$(LAMBDA_FUNCTIONS))
 $(addprefix build-,$(LAMBDA_FUNCTIONS)): build-%:
 	$(LAMBDA_BUILD) -o .build/$(LAMBDA_ARCH)/$*/bootstrap ./functions/$*
+
+.PHONY: deploy
+deploy: ## Bring an environment up to date: ENV=dev|staging|prod (needs the sam and aws commands)
+	go run ./infra/deploy $(or $(ENV),$(error name the environment: make deploy ENV=dev))
 
 # What `sam build` calls: one target for each function's logical id.
 .PHONY: build-ApiFunction build-TickFunction build-ExecutorFunction build-MigrateFunction
