@@ -84,14 +84,16 @@ func containsFolded(column, part string) exp.LiteralExpression {
 func orderJobs(query *goqu.SelectDataset, filter job.Filter, now time.Time) *goqu.SelectDataset {
 	var key exp.Orderable
 	switch filter.Sort {
-	case job.SortName:
-		key = jobTable.Col("name_key")
+	case job.SortName: // unique, so the index alone orders the page
+		return query.OrderAppend(direction(jobTable.Col("name_key"), filter.Descending))
 	case job.SortStatus:
 		key = goqu.L("CONCAT(j.status)") // by its name: an ENUM sorts by its number
+	// deleted_at says again what notDeleted says, for an index that leads with
+	// it: then a page is read in its order and nothing is sorted.
 	case job.SortCreatedAt:
-		key = jobTable.Col("created_at")
+		query, key = query.Where(jobTable.Col("deleted_at").IsNull()), jobTable.Col("created_at")
 	case job.SortUpdatedAt:
-		key = jobTable.Col("updated_at")
+		query, key = query.Where(jobTable.Col("deleted_at").IsNull()), jobTable.Col("updated_at")
 	case job.SortNextRunAt:
 		ahead := dialect.From("executions").
 			Select(goqu.C("job_id"), goqu.MIN("occurrence_at").As("at")).
