@@ -222,92 +222,6 @@ func (s *Service) Logout(ctx context.Context, accessToken, refreshToken string) 
 	return s.store.EndSession(ctx, session.ID, EndLogout, now)
 }
 
-// UpdateProfile changes a user's own name or e-mail address. A new address
-// needs the present password.
-func (s *Service) UpdateProfile(ctx context.Context, userID int64, change ProfileChange) (User, error) {
-	user, err := s.store.User(ctx, userID)
-	if err != nil {
-		return User{}, err
-	}
-	if !anyVersion(change.Versions, user.Version) {
-		return User{}, apperr.New(apperr.PreconditionFailed, "Your account has changed since you read it; read it again.")
-	}
-	before := user
-	faults := change.apply(&user)
-	if user.Email != before.Email {
-		if err := s.checkCurrent(ctx, &faults, before, change.CurrentPassword); err != nil {
-			return User{}, err
-		}
-	}
-	if err := faults.Err(); err != nil {
-		return User{}, err
-	}
-	if user.Name == before.Name && user.Email == before.Email {
-		return before, nil
-	}
-	user.UpdatedAt = s.now()
-	if err := s.store.UpdateUser(ctx, user); err != nil {
-		if apperr.Is(err, apperr.Conflict) {
-			return User{}, apperr.Wrap(apperr.Conflict, err, "That e-mail address is taken.")
-		}
-		return User{}, err
-	}
-	user.Version++
-	return user, nil
-}
-
-// checkCurrent holds a password against the user's.
-func (s *Service) checkCurrent(ctx context.Context, faults *apperr.Faults, user User, password string) error {
-	if password == "" {
-		faults.Add("currentPassword", "is required")
-		return nil
-	}
-	match, err := s.hasher.verify(ctx, user.PasswordHash, password)
-	if err != nil {
-		return err
-	}
-	if !match {
-		faults.Add("currentPassword", "is not your present password")
-	}
-	return nil
-}
-
-// ChangePassword replaces a user's password, ends the user's other sessions
-// and gives the present one a new pair of tokens.
-func (s *Service) ChangePassword(ctx context.Context, who Principal, current, replacement string) (SignedIn, error) {
-	session, user, err := s.store.SessionWithUser(ctx, who.SessionID)
-	if err != nil {
-		return SignedIn{}, err
-	}
-	var faults apperr.Faults
-	if err := s.checkCurrent(ctx, &faults, user, current); err != nil {
-		return SignedIn{}, err
-	}
-	switch fault := PasswordFault(replacement, user.Email); {
-	case fault != "":
-		faults.Add("newPassword", fault)
-	case replacement == current:
-		faults.Add("newPassword", "must differ from the present one")
-	}
-	if err := faults.Err(); err != nil {
-		return SignedIn{}, err
-	}
-	hash, err := s.hasher.hash(ctx, replacement)
-	if err != nil {
-		return SignedIn{}, err
-	}
-	now := s.now()
-	session.Generation++
-	token := s.refresh.issue(&session, now)
-	if err := s.store.ChangePassword(ctx, user.PasswordHash, hash, session); err != nil {
-		if apperr.Is(err, apperr.NotFound) {
-			return SignedIn{}, apperr.Wrap(apperr.Conflict, err, "Your account was changed at the same moment; try again.")
-		}
-		return SignedIn{}, err
-	}
-	return s.signedIn(user, session, token, now)
-}
-
 // EnsureAdmin stores the first user, an admin, on a system without users; on
 // any other it does nothing. The password is checked for its length alone,
 // since whoever installs the system answers for it.
@@ -332,18 +246,4 @@ func EnsureAdmin(ctx context.Context, store Store, email, password string, now t
 		Email: email, Name: "Administrator", Role: Admin, IsActive: true, PasswordHash: hash,
 		TokenVersion: 1, Version: 1, CreatedAt: now, UpdatedAt: now,
 	})
-}
-
-// anyVersion reports whether a change that is meant for some versions (nil:
-// all) may be made to the present one.
-func anyVersion(wanted []int, present int) bool {
-	if wanted == nil {
-		return true
-	}
-	for _, v := range wanted {
-		if v == present {
-			return true
-		}
-	}
-	return false
 }
