@@ -16,6 +16,7 @@ import (
 
 	"github.com/cronjobs/cronjobs/internal/account"
 	"github.com/cronjobs/cronjobs/internal/httpapi"
+	"github.com/cronjobs/cronjobs/internal/job"
 	"github.com/cronjobs/cronjobs/internal/mysql"
 	"github.com/cronjobs/cronjobs/internal/mysql/mysqltest"
 )
@@ -61,6 +62,7 @@ func newSystem(t *testing.T) *system {
 	}
 	s.Handler = httpapi.New(httpapi.Deps{
 		Accounts: accounts, History: mysql.NewHistory(s.db), Now: s.now, Log: slog.New(slog.DiscardHandler),
+		Jobs: job.NewService(mysql.NewJobs(s.db), nil, 0, s.now),
 	})
 	return s
 }

@@ -1,8 +1,13 @@
 package httpapi
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"net/url"
+	"regexp"
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -52,28 +57,50 @@ func (s *server) serveDocs() {
 		}
 		writeBody(w, http.StatusOK, body)
 	})
-	page := sync.OnceValue(func() http.Handler {
-		return v5emb.NewHandlerWithConfig(swgui.Config{
-			Title:       apiTitle,
-			SwaggerJSON: docsPath + "-json",
-			BasePath:    docsPath,
-			SettingsUI:  map[string]string{"persistAuthorization": "true"},
-		})
-	})
+	ui := sync.OnceValues(newDocsUI)
 	serve := func(w http.ResponseWriter, r *http.Request) {
+		page, policy := ui()
 		h := w.Header()
 		h.Set("Cache-Control", "public, max-age=3600")
-		h.Set("Content-Security-Policy", docsPolicy)
-		page().ServeHTTP(&missingFile{ResponseWriter: w, onMissing: func() { s.notFound(w, r) }}, r)
+		h.Set("Content-Security-Policy", policy)
+		page.ServeHTTP(&missingFile{ResponseWriter: w, onMissing: func() { s.notFound(w, r) }}, r)
 	}
 	s.router.Get(docsPath, serve)
 	s.router.Get(docsPath+"/*", serve)
 }
 
-// docsPolicy lets the page run its own script, which is inline, and call this
-// API; nothing from elsewhere.
-const docsPolicy = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; " +
-	"img-src 'self' data:; frame-ancestors 'none'"
+// inlineScript finds the scripts that a page holds itself.
+var inlineScript = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
+
+// newDocsUI makes the page, and the policy that lets it run its own scripts,
+// known by their hashes, and call this API; nothing from elsewhere.
+func newDocsUI() (page http.Handler, policy string) {
+	page = v5emb.NewHandlerWithConfig(swgui.Config{
+		Title:       apiTitle,
+		SwaggerJSON: docsPath + "-json",
+		BasePath:    docsPath,
+		SettingsUI:  map[string]string{"persistAuthorization": "true"},
+	})
+	seen := &pageWriter{header: http.Header{}}
+	page.ServeHTTP(seen, &http.Request{Method: http.MethodGet, URL: &url.URL{Path: docsPath}})
+	scripts := "'self'"
+	for _, script := range inlineScript.FindAllSubmatch(seen.body.Bytes(), -1) {
+		sum := sha256.Sum256(script[1])
+		scripts += " 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	}
+	return page, "default-src 'self'; script-src " + scripts + "; style-src 'self' 'unsafe-inline'; " +
+		"img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
+}
+
+// pageWriter keeps a page.
+type pageWriter struct {
+	header http.Header
+	body   bytes.Buffer
+}
+
+func (p *pageWriter) Header() http.Header         { return p.header }
+func (p *pageWriter) WriteHeader(int)             {}
+func (p *pageWriter) Write(b []byte) (int, error) { return p.body.Write(b) }
 
 // missingFile replaces the file server's own 404 by ours.
 type missingFile struct {

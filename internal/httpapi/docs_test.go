@@ -120,6 +120,13 @@ func TestDocsPage(t *testing.T) {
 		if page.StatusCode != 200 || !strings.HasPrefix(page.Header.Get("Content-Type"), "text/html") {
 			t.Fatalf("%s: %d %s", path, page.StatusCode, page.Header.Get("Content-Type"))
 		}
+		policy := page.Header.Get("Content-Security-Policy")
+		if scripts := inlineScript.FindAllString(page.raw, -1); len(scripts) == 0 || len(scripts) != strings.Count(policy, "'sha256-") {
+			t.Errorf("%s: %d scripts under the policy %s", path, len(scripts), policy)
+		}
+		if strings.Contains(policy, "script-src 'self' 'unsafe-inline'") || strings.Contains(policy, "http") {
+			t.Errorf("%s: the policy is loose: %s", path, policy)
+		}
 		for _, part := range []string{"/api/docs-json", "persistAuthorization"} {
 			if !strings.Contains(page.raw, part) {
 				t.Errorf("%s: the page lacks %s", path, part)

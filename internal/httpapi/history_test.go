@@ -244,16 +244,39 @@ func TestHistoryFilters(t *testing.T) {
 		}
 	}
 	for query, fields := range map[string][]string{
-		"?status=done&trigger=cron&jobId=x&limit=0": {"limit", "status", "trigger", "jobId"},
-		"?sortBy=responseBody":                      {"sortBy"},
-		"?from=2026-01-31&to=tomorrow":              {"from", "to"},
-		"?from=" + iso(2) + "&to=" + iso(1):         {"to"},
-		"?cursor=nonsense":                          {"cursor"},
-		"?unknown=1&search=a&search=b":              {"search", "unknown"},
+		"?status=done&trigger=cron&jobId=x&limit=0":               {"limit", "status", "trigger", "jobId"},
+		"?sortBy=responseBody":                                    {"sortBy"},
+		"?from=2026-01-31&to=tomorrow":                            {"from", "to"},
+		"?from=" + iso(2) + "&to=" + iso(1):                       {"to"},
+		"?from=0000-01-01T00:00:00Z&to=9999-12-31T23:59:59-12:00": {"from", "to"},
+		"?cursor=nonsense":                                        {"cursor"},
+		"?unknown=1&search=a&search=b":                            {"search", "unknown"},
 	} {
 		if diff := cmp.Diff(fields, s.send(t, "GET", "/history"+query, token, "").must(400).fields()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", query, diff)
 		}
+	}
+}
+
+func TestHistoryOfAJob(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	p := newPast(t, s)
+	token := s.tokenOf(t, account.Viewer)
+	insert(t, s.db, `INSERT INTO job_requests (job_id, revision, method, url, timeout_ms, max_redirects, retry_attempts, retry_delay_ms,
+		retry_backoff, overlap_policy, created_at) VALUES (?, 1, 'GET', 'https://example.com/', 30000, 0, 0, 0, 'fixed', 'allow', ?)`, p.job, s.at)
+	mine := p.run(t, s, 0, "schedule", "success", s.at, "")
+	p.run(t, s, 1, "schedule", "success", s.at, "")
+	list := s.send(t, "GET", fmt.Sprintf("/jobs/%d/history?status=success", p.job), token, "").must(200)
+	if len(list.at("data").([]any)) != 1 || list.at("data", 0, "id") != float64(mine) {
+		t.Errorf("listed %s", list.raw)
+	}
+	s.send(t, "GET", "/jobs/9007199254740991/history", token, "").must(404)
+	deleted := fmt.Sprintf("/jobs/%d/history", p.job+2)
+	s.send(t, "GET", deleted, token, "").must(404)
+	unknown := s.send(t, "GET", fmt.Sprintf("/jobs/%d/history?jobId=1", p.job), token, "").must(400)
+	if diff := cmp.Diff([]string{"jobId"}, unknown.fields()); diff != "" {
+		t.Errorf("a filter that the path already is (-want +got):\n%s", diff)
 	}
 }
 

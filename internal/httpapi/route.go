@@ -22,21 +22,11 @@ type option func(*routeOptions)
 
 type routeOptions struct {
 	op      *huma.Operation
-	maxBody int64
-}
-
-// describe adds prose to the document.
-func describe(text string) option {
-	return func(o *routeOptions) { o.op.Description = text }
+	maxBody int64 // bytes
 }
 
 // creates makes 201 the documented success.
 func creates(o *routeOptions) { o.op.DefaultStatus = http.StatusCreated }
-
-// bodyLimit sets another limit on the body, in bytes.
-func bodyLimit(bytes int64) option {
-	return func(o *routeOptions) { o.maxBody = bytes }
-}
 
 // checker is an input that can find faults beyond those of its form.
 type checker interface{ Check() error }
@@ -150,7 +140,7 @@ func documentResponses(registry huma.Registry, op *huma.Operation, success refle
 	}
 	switch op.Method {
 	case http.MethodPost:
-		failures = append(failures, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+		failures = append(failures, http.StatusUnauthorized, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	case http.MethodPut, http.MethodPatch:
 		failures = append(failures, http.StatusConflict, http.StatusPreconditionFailed,
 			http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)

@@ -174,9 +174,7 @@ func textFault(s *huma.Schema, text string) string {
 		}
 		return "must match the pattern " + s.Pattern
 	case s.Format == "date-time":
-		if _, err := time.Parse(time.RFC3339Nano, text); err != nil {
-			return "must be a time in RFC 3339, for instance 2026-01-31T09:30:00Z"
-		}
+		return timeFault(text)
 	}
 	if len(s.Enum) > 0 {
 		names := make([]string, len(s.Enum))
@@ -187,6 +185,19 @@ func textFault(s *huma.Schema, text string) string {
 			}
 		}
 		return "must be one of " + strings.Join(names, ", ")
+	}
+	return ""
+}
+
+// timeFault says what is wrong with a time; "" where nothing is. The years are
+// those that a database holds.
+func timeFault(text string) string {
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return "must be a time in RFC 3339, for instance 2026-01-31T09:30:00Z"
+	}
+	if year := t.UTC().Year(); year < 1000 || year > 9999 {
+		return "must be in the years 1000 to 9999"
 	}
 	return ""
 }
