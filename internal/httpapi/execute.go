@@ -53,15 +53,13 @@ func (s *server) awaitRun(ctx context.Context, id int64, most time.Duration) (ex
 	over := time.NewTimer(most)
 	defer over.Stop()
 	for pause := firstLook; ; pause = min(pause*3/2, lastLook) {
-		last := most == 0
-		if !last {
-			select {
-			case <-ctx.Done():
-				return execution.Execution{}, ctx.Err()
-			case <-over.C:
-				last = true
-			case <-time.After(pause):
-			}
+		last := false
+		select {
+		case <-ctx.Done():
+			return execution.Execution{}, ctx.Err()
+		case <-over.C:
+			last = true
+		case <-time.After(pause):
 		}
 		run, err := s.History.Get(ctx, id)
 		if last || err == nil && run.Status.Terminal() {

@@ -308,7 +308,7 @@ func TestChangesCancelWaitingRuns(t *testing.T) {
 			return err
 		}
 	}
-	all := []string{"due", "future", "future queued", "retry", "manual", "replay", "running", "success"}
+	all := []string{"due", "future", "future queued", "retry", "retry ahead", "manual", "replay", "running", "success"}
 	tests := []struct {
 		name   string
 		change func(*keeper, int64) error
@@ -316,11 +316,11 @@ func TestChangesCancelWaitingRuns(t *testing.T) {
 		reason string
 	}{
 		{"pause", func(k *keeper, id int64) error { _, err := k.jobs.Pause(k.t.Context(), id); return err },
-			[]string{"due", "future", "future queued", "retry"}, "job paused"},
+			[]string{"due", "future", "future queued", "retry", "retry ahead"}, "job paused"},
 		{"status inactive", edit(job.Input{Status: new("inactive")}),
-			[]string{"due", "future", "future queued", "retry"}, "job paused"},
+			[]string{"due", "future", "future queued", "retry", "retry ahead"}, "job paused"},
 		{"delete", func(k *keeper, id int64) error { return k.jobs.Delete(k.t.Context(), id, nil) },
-			[]string{"due", "future", "future queued", "retry", "manual", "replay"}, "job deleted"},
+			[]string{"due", "future", "future queued", "retry", "retry ahead", "manual", "replay"}, "job deleted"},
 		{"pattern", edit(job.Input{CronPattern: new("@hourly")}), []string{"future", "future queued"}, "job edited"},
 		{"zone", edit(job.Input{Timezone: new("Asia/Kolkata")}), []string{"future", "future queued"}, "job edited"},
 		{"request", edit(job.Input{URL: new("https://example.com/other")}), []string{"future", "future queued"}, "job edited"},
@@ -343,6 +343,7 @@ func TestChangesCancelWaitingRuns(t *testing.T) {
 				"future":        k.waitingRun(j.ID, "schedule", "pending", 1, noon.Add(minute)),
 				"future queued": k.waitingRun(j.ID, "schedule", "queued", 1, noon.Add(2*minute)),
 				"retry":         k.waitingRun(j.ID, "schedule", "pending", 2, noon.Add(-minute)),
+				"retry ahead":   k.waitingRun(j.ID, "schedule", "pending", 2, noon.Add(3*minute)),
 				"manual":        k.waitingRun(j.ID, "manual", "pending", 1, noon.Add(minute)),
 				"replay":        k.waitingRun(j.ID, "replay", "queued", 1, noon.Add(minute)),
 				"running":       k.waitingRun(j.ID, "schedule", "running", 1, noon.Add(-2*minute)),
