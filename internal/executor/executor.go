@@ -22,6 +22,9 @@ const (
 	// earlyLimit is how early a message may be and still be waited for; one
 	// that is earlier goes back to the queue.
 	earlyLimit = 5 * time.Second
+	// startAhead is how long before their instant rows become running. A pause
+	// or an edit inside this time comes too late for that instant.
+	startAhead = 250 * time.Millisecond
 	// stopBefore is how long before the invocation's deadline calls that still
 	// run are cancelled and recorded.
 	stopBefore = 15 * time.Second
@@ -128,12 +131,17 @@ func (e *Executor) runMessage(ctx context.Context, finisher *finisher, body stri
 	if chunk.At.Sub(e.clock.Now()) > earlyLimit {
 		return e.sendBack(ctx, works)
 	}
-	if err := e.clock.SleepUntil(ctx, chunk.At); err != nil {
-		return fmt.Errorf("wait for the instant: %w", err)
+	// The rows are taken just ahead, so that at the instant itself nothing is
+	// left to do but to call.
+	if err := e.clock.SleepUntil(ctx, chunk.At.Add(-startAhead)); err != nil {
+		return fmt.Errorf("wait for the start: %w", err)
 	}
-	started, err := e.store.Start(ctx, e.now(), works)
+	started, err := e.store.Start(ctx, latest(e.now(), chunk.At), works)
 	if err != nil {
 		return fmt.Errorf("start: %w", err)
+	}
+	if err := e.clock.SleepUntil(ctx, chunk.At); err != nil {
+		return fmt.Errorf("wait for the instant: %w", err)
 	}
 	return e.callAll(ctx, finisher, works, started)
 }
@@ -205,6 +213,13 @@ func (e *Executor) callOne(ctx, callCtx context.Context, finisher *finisher, wor
 		e.log.WarnContext(ctx, "a retry waits for the next tick", "executionId", work.ID, "err", err)
 	}
 	return nil
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // now is the present, as it can be stored.

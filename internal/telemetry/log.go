@@ -26,12 +26,12 @@ func ParseLevel(text string) slog.Level {
 // NewJSON makes the logger of the Lambda functions: a JSON object a line, with
 // the invocation's request id and the attributes that With put in the context.
 func NewJSON(w io.Writer, level slog.Level) *slog.Logger {
-	return slog.New(contextual{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})}).With("service", Service)
+	return slog.New(contextual{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}), true}).With("service", Service)
 }
 
 // NewConsole makes the logger of the local runner: short lines for a person.
 func NewConsole(w io.Writer, level slog.Level) *slog.Logger {
-	return slog.New(contextual{newConsole(w, level)})
+	return slog.New(contextual{newConsole(w, level), false})
 }
 
 type attrsKey struct{}
@@ -43,11 +43,15 @@ func With(ctx context.Context, attrs ...slog.Attr) context.Context {
 	return context.WithValue(ctx, attrsKey{}, append(append(all, have...), attrs...))
 }
 
-// contextual adds what the context knows to each record.
-type contextual struct{ slog.Handler }
+// contextual adds what the context knows to each record. An invocation's id is
+// of use only where there is a console of AWS to look it up in.
+type contextual struct {
+	slog.Handler
+	invocation bool
+}
 
 func (h contextual) Handle(ctx context.Context, record slog.Record) error {
-	if invocation, ok := lambdacontext.FromContext(ctx); ok && invocation.AwsRequestID != "" {
+	if invocation, ok := lambdacontext.FromContext(ctx); ok && h.invocation && invocation.AwsRequestID != "" {
 		record.AddAttrs(slog.String("awsRequestId", invocation.AwsRequestID))
 	}
 	if attrs, ok := ctx.Value(attrsKey{}).([]slog.Attr); ok {
@@ -57,9 +61,9 @@ func (h contextual) Handle(ctx context.Context, record slog.Record) error {
 }
 
 func (h contextual) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return contextual{h.Handler.WithAttrs(attrs)}
+	return contextual{h.Handler.WithAttrs(attrs), h.invocation}
 }
 
 func (h contextual) WithGroup(name string) slog.Handler {
-	return contextual{h.Handler.WithGroup(name)}
+	return contextual{h.Handler.WithGroup(name), h.invocation}
 }
