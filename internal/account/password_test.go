@@ -121,10 +121,18 @@ func TestRoleIncludes(t *testing.T) {
 		role, needs Role
 		want        bool
 	}{
-		{Admin, Admin, true}, {Admin, Operator, true}, {Admin, Viewer, true},
-		{Operator, Admin, false}, {Operator, Operator, true}, {Operator, Viewer, true},
-		{Viewer, Admin, false}, {Viewer, Operator, false}, {Viewer, Viewer, true},
-		{"", Viewer, false}, {"root", Viewer, false}, {"root", "", false},
+		{Admin, Admin, true},
+		{Admin, Operator, true},
+		{Admin, Viewer, true},
+		{Operator, Admin, false},
+		{Operator, Operator, true},
+		{Operator, Viewer, true},
+		{Viewer, Admin, false},
+		{Viewer, Operator, false},
+		{Viewer, Viewer, true},
+		{"", Viewer, false},
+		{"root", Viewer, false},
+		{"root", "", false},
 	} {
 		if got := tc.role.Includes(tc.needs); got != tc.want {
 			t.Errorf("%q includes %q = %t", tc.role, tc.needs, got)

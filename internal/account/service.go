@@ -157,8 +157,8 @@ func (s *Service) Authenticate(ctx context.Context, accessToken string) (Princip
 // within retryGrace gets the same successor; sent later, it has been stolen by
 // somebody, and its session ends.
 func (s *Service) Refresh(ctx context.Context, text string) (SignedIn, error) {
-	token, err := readRefreshToken(text)
-	if err != nil {
+	token, known := readRefreshToken(text)
+	if !known {
 		return SignedIn{}, errRefresh
 	}
 	// A second look serves the request that lost the race for the rotation.
@@ -185,8 +185,8 @@ func (s *Service) Refresh(ctx context.Context, text string) (SignedIn, error) {
 			}
 			continue
 		}
-		successor, known := s.refresh.present(session)
-		if token.generation == session.Generation-1 && now.Sub(session.RotatedAt) <= retryGrace && known {
+		successor, derived := s.refresh.present(session)
+		if token.generation == session.Generation-1 && now.Sub(session.RotatedAt) <= retryGrace && derived {
 			return s.signedIn(user, session, successor, now)
 		}
 		if token.generation < session.Generation {
@@ -208,8 +208,8 @@ func (s *Service) Logout(ctx context.Context, accessToken, refreshToken string) 
 			return err
 		}
 	}
-	token, err := readRefreshToken(refreshToken)
-	if err != nil {
+	token, known := readRefreshToken(refreshToken)
+	if !known {
 		return nil
 	}
 	session, _, err := s.store.SessionWithUser(ctx, token.sessionID)

@@ -126,23 +126,21 @@ type refreshToken struct {
 	bytes      []byte
 }
 
-func readRefreshToken(text string) (refreshToken, error) {
+// readRefreshToken is false for what is no token by its form.
+func readRefreshToken(text string) (refreshToken, bool) {
 	if base64.RawURLEncoding.DecodedLen(len(text)) != refreshTokenBytes {
-		return refreshToken{}, errToken
+		return refreshToken{}, false
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil || len(raw) != refreshTokenBytes {
-		return refreshToken{}, errToken
+		return refreshToken{}, false
 	}
 	token := refreshToken{
 		sessionID:  int64(binary.BigEndian.Uint64(raw)),
 		generation: int(binary.BigEndian.Uint32(raw[8:])),
 		bytes:      raw,
 	}
-	if token.sessionID < 1 || token.generation < 1 {
-		return refreshToken{}, errToken
-	}
-	return token, nil
+	return token, token.sessionID > 0 && token.generation > 0
 }
 
 // genuine reports whether the token is one that the session was given, at

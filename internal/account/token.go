@@ -18,9 +18,9 @@ const MinKeyBytes = 32
 
 // What the product's access tokens say of themselves.
 const (
-	tokenIssuer   = "cron-jobs"
-	tokenAudience = "cron-jobs-api"
-	tokenType     = "at+jwt"
+	issuer   = "cron-jobs"
+	audience = "cron-jobs-api"
+	jwtType  = "at+jwt"
 	// tokenLeeway is how far the clocks of two servers may be apart.
 	tokenLeeway = 5 * time.Second
 	// maxToken bounds what is decoded of a client's header; ours have some 300
@@ -76,15 +76,15 @@ func (t accessTokens) issue(user User, sessionID int64, now time.Time) (string, 
 		SessionID:    sessionID,
 		TokenVersion: user.TokenVersion,
 		RegisteredClaims: jwt.RegisteredClaims{
-			Issuer:    tokenIssuer,
-			Audience:  jwt.ClaimStrings{tokenAudience},
+			Issuer:    issuer,
+			Audience:  jwt.ClaimStrings{audience},
 			Subject:   strconv.FormatInt(user.ID, 10),
 			IssuedAt:  jwt.NewNumericDate(now),
 			NotBefore: jwt.NewNumericDate(now),
 			ExpiresAt: jwt.NewNumericDate(now.Add(t.lifetime)),
 		},
 	})
-	token.Header["typ"] = tokenType
+	token.Header["typ"] = jwtType
 	token.Header["kid"] = t.keys[0].id
 	signed, err := token.SignedString(t.keys[0].access)
 	if err != nil {
@@ -110,8 +110,8 @@ func (t accessTokens) read(token string, now time.Time) (accessToken, error) {
 	var claims accessClaims
 	_, err := jwt.NewParser(
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
-		jwt.WithIssuer(tokenIssuer),
-		jwt.WithAudience(tokenAudience),
+		jwt.WithIssuer(issuer),
+		jwt.WithAudience(audience),
 		jwt.WithExpirationRequired(),
 		jwt.WithNotBeforeRequired(),
 		jwt.WithLeeway(tokenLeeway),
@@ -139,7 +139,7 @@ func (t accessTokens) read(token string, now time.Time) (accessToken, error) {
 
 // verifyingKey picks the key that the token names.
 func (t accessTokens) verifyingKey(token *jwt.Token) (any, error) {
-	if typ, _ := token.Header["typ"].(string); typ != tokenType {
+	if typ, _ := token.Header["typ"].(string); typ != jwtType {
 		return nil, errToken
 	}
 	if _, critical := token.Header["crit"]; critical {

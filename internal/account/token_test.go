@@ -39,7 +39,7 @@ func TestAccessTokens(t *testing.T) {
 	}
 	forge := func(method jwt.SigningMethod, with any, header, claims map[string]any) string {
 		all := jwt.MapClaims{
-			"iss": tokenIssuer, "aud": tokenAudience, "sub": "7", "sid": 42, "ver": 3,
+			"iss": issuer, "aud": audience, "sub": "7", "sid": 42, "ver": 3,
 			"iat": issuedAt.Unix(), "nbf": issuedAt.Unix(), "exp": issuedAt.Add(15 * time.Minute).Unix(),
 		}
 		for name, value := range claims {
@@ -48,7 +48,7 @@ func TestAccessTokens(t *testing.T) {
 			}
 		}
 		token := jwt.NewWithClaims(method, all)
-		token.Header["typ"], token.Header["kid"] = tokenType, key.id
+		token.Header["typ"], token.Header["kid"] = jwtType, key.id
 		for name, value := range header {
 			token.Header[name] = value
 		}

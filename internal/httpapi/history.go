@@ -139,7 +139,7 @@ func newHistoryList(page execution.Page, paging Paging, filters [8]byte) history
 
 // fingerprint tells the filters of one list from those of another, whatever
 // page of it is asked for.
-func fingerprint(q execution.Query) (print [8]byte) {
+func fingerprint(q execution.Query) (filters [8]byte) {
 	instant := func(t *time.Time) int64 {
 		if t == nil {
 			return -1
@@ -148,8 +148,8 @@ func fingerprint(q execution.Query) (print [8]byte) {
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d %q %q %d %d %q %t", q.JobID, q.CategoryID, q.Status, q.Trigger,
 		instant(q.From), instant(q.To), q.Search, q.Oldest))
-	copy(print[:], sum[:])
-	return print
+	copy(filters[:], sum[:])
+	return filters
 }
 
 // writeCursor names a place: its instant, its id, and the filters that it is

@@ -303,8 +303,10 @@ func TestCORS(t *testing.T) {
 				t.Errorf("%s: %s is %q", path, name, got.Header.Get(name))
 			}
 		}
-		for _, name := range []string{"X-Request-Id", "Etag", "Location", "Retry-After", "Allow", "Ratelimit-Limit",
-			"Ratelimit-Remaining", "Ratelimit-Reset", "Idempotent-Replayed"} {
+		for _, name := range []string{
+			"X-Request-Id", "Etag", "Location", "Retry-After", "Allow", "Ratelimit-Limit",
+			"Ratelimit-Remaining", "Ratelimit-Reset", "Idempotent-Replayed",
+		} {
 			if !strings.Contains(got.Header.Get("Access-Control-Expose-Headers"), name) {
 				t.Errorf("%s: %s is not exposed", path, name)
 			}

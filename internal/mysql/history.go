@@ -103,7 +103,7 @@ func executionsAsE() exp.AliasedExpression { return goqu.T("executions").As("e")
 // pageOfIDs chooses the page on narrow rows, and one row more, which tells
 // whether others follow.
 func (s *History) pageOfIDs(ctx context.Context, q execution.Query, where []goqu.Expression, many bool) ([]int64, error) {
-	var from exp.Expression = executionsAsE()
+	var from exp.Expression
 	if many {
 		// So many match that the first page is near the index's end. Without
 		// the hint an engine may sort all of them instead.
