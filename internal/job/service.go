@@ -93,7 +93,8 @@ func (s *Service) Delete(ctx context.Context, id int64, versions []int) error {
 		if err := checkVersion(current.Version, versions); err != nil {
 			return Change{}, err
 		}
-		current.NextRunAt = nil
+		// Inactive, so that looking for active jobs never meets deleted ones.
+		current.Status, current.NextRunAt = Inactive, nil
 		current.Version++
 		current.UpdatedAt = now
 		return Change{Job: current, Delete: true, Reschedule: true, Cancel: CancelAll}, nil

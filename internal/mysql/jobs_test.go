@@ -215,7 +215,7 @@ func TestUnknownAndDeletedJobs(t *testing.T) {
 	if again.ID == deleted.ID {
 		t.Error("the deleted job came back")
 	}
-	if got := k.text("SELECT CONCAT(name, ' ', version, ' ', COALESCE(next_run_at, 'idle')) FROM jobs WHERE id = ?", deleted.ID); got != "Gone 2 idle" {
+	if got := k.text("SELECT CONCAT(name, ' ', status, ' ', version, ' ', COALESCE(next_run_at, 'idle')) FROM jobs WHERE id = ?", deleted.ID); got != "Gone inactive 2 idle" {
 		t.Errorf("deleted row: %s", got)
 	}
 }
