@@ -229,15 +229,12 @@ func (s *System) migrate(ctx context.Context, env app.Env) error {
 // Failed answers an error if a part that must run ends by itself.
 func (s *System) Failed() <-chan error { return s.failed }
 
-// Stop takes no new requests, ends ticks and pollers, lets calls in flight
-// finish within their own timeouts or until ctx ends, and stops the rest.
+// Stop ends ticks and pollers, lets calls in flight finish within their own
+// timeouts or until ctx ends, and then stops the API and the rest.
 func (s *System) Stop(ctx context.Context) error {
 	var failures []error
 	if s.stopWork != nil {
 		s.stopWork()
-	}
-	if s.server != nil {
-		failures = append(failures, s.server.Shutdown(ctx))
 	}
 	drained := make(chan struct{})
 	go func() { s.work.Wait(); close(drained) }()
@@ -245,6 +242,10 @@ func (s *System) Stop(ctx context.Context) error {
 	case <-drained:
 	case <-ctx.Done():
 		failures = append(failures, fmt.Errorf("calls were still in flight; the next start recovers them: %w", ctx.Err()))
+	}
+	// Only now: calls in flight may go to the system's own echo endpoint.
+	if s.server != nil {
+		failures = append(failures, s.server.Shutdown(ctx))
 	}
 	if s.queue != nil {
 		s.queue.stop()
