@@ -17,7 +17,7 @@ func (c WallClock) SleepUntil(ctx context.Context, at time.Time) error {
 	for {
 		wait := at.Sub(c.Now().Round(0))
 		if wait <= 0 {
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 		timer := time.NewTimer(wait)
 		select {

@@ -28,6 +28,9 @@ const (
 	// stopBefore is how long before the invocation's deadline calls that still
 	// run are cancelled and recorded.
 	stopBefore = 15 * time.Second
+	// recordBefore is how long before the deadline recording itself gives up,
+	// so that the invocation can still answer.
+	recordBefore = time.Second
 )
 
 // Work is an execution as the executor needs it: the row as it was read, and
@@ -77,7 +80,7 @@ type Dispatcher interface {
 type Clock interface {
 	Now() time.Time
 	// SleepUntil returns at the instant or just after, never before; or with
-	// the context's error.
+	// the context's error, even where the instant has passed already.
 	SleepUntil(ctx context.Context, at time.Time) error
 }
 
@@ -101,79 +104,97 @@ func New(store Store, dispatch Dispatcher, caller Caller, clock Clock, log *slog
 }
 
 // Run handles the message bodies of one invocation, side by side, and answers
-// an error for each: nil where the message is done with.
+// an error for each: nil where the message is done with. Nothing that it
+// started is under way any more when it returns: a goroutine that outlived the
+// invocation would be frozen with it, and go on minutes later.
 func (e *Executor) Run(ctx context.Context, bodies []string) []error {
+	callCtx, cancelCalls := beforeDeadline(ctx, ctx, stopBefore)
+	defer cancelCalls()
+	// What was started is recorded even while the worker is being stopped.
+	recordCtx, cancelRecords := beforeDeadline(context.WithoutCancel(ctx), ctx, recordBefore)
+	defer cancelRecords()
+
+	r := &run{Executor: e, calls: callCtx, records: recordCtx, finisher: newFinisher(recordCtx, e, len(bodies))}
 	errs := make([]error, len(bodies))
-	finisher := newFinisher(e.store, e.clock, len(bodies))
 	var all sync.WaitGroup
 	for i, body := range bodies {
-		all.Go(func() { errs[i] = e.runMessage(ctx, finisher, body) })
+		all.Go(func() { errs[i] = r.message(body) })
 	}
 	all.Wait()
-	finisher.close()
+	r.finisher.close()
 	return errs
 }
 
-func (e *Executor) runMessage(ctx context.Context, finisher *finisher, body string) error {
+// beforeDeadline ends parent some time before the deadline of ctx, if it has
+// one.
+func beforeDeadline(parent, ctx context.Context, early time.Duration) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(parent)
+	}
+	return context.WithDeadlineCause(parent, deadline.Add(-early), errStopping)
+}
+
+// run is one invocation.
+type run struct {
+	*Executor
+	calls    context.Context // ends when calls must
+	records  context.Context // outlasts it, for what was started must be recorded
+	finisher *finisher
+}
+
+func (r *run) message(body string) error {
 	chunk, err := execution.ParseChunk(body)
 	if err != nil {
 		// It will never be better: drop it. Its rows, if any, are swept.
-		e.log.ErrorContext(ctx, "a message is not ours; it is dropped", "err", err)
+		r.log.ErrorContext(r.calls, "a message is not ours; it is dropped", "err", err)
 		return nil
 	}
-	works, err := e.store.Load(ctx, chunk.Executions)
+	works, err := r.store.Load(r.calls, chunk.Executions)
 	if err != nil {
 		return fmt.Errorf("load: %w", err)
 	}
 	if len(works) == 0 {
 		return nil
 	}
-	if chunk.At.Sub(e.clock.Now()) > earlyLimit {
-		return e.sendBack(ctx, works)
+	if chunk.At.Sub(r.clock.Now()) > earlyLimit {
+		return r.sendBack(works)
 	}
-	// The rows are taken just ahead, so that at the instant itself nothing is
-	// left to do but to call.
-	if err := e.clock.SleepUntil(ctx, chunk.At.Add(-startAhead)); err != nil {
-		return fmt.Errorf("wait for the start: %w", err)
+	// With no time left for calls nothing starts: another worker has it.
+	if err := r.clock.SleepUntil(r.calls, chunk.At); err != nil {
+		return fmt.Errorf("wait for the instant: %w", err)
 	}
-	started, err := e.store.Start(ctx, latest(e.now(), chunk.At), works)
+	started, err := r.store.Start(r.records, r.now(), works)
 	if err != nil {
 		return fmt.Errorf("start: %w", err)
 	}
-	if err := e.clock.SleepUntil(ctx, chunk.At); err != nil {
-		return fmt.Errorf("wait for the instant: %w", err)
-	}
-	return e.callAll(ctx, finisher, works, started)
+	return r.callAll(works, started)
 }
 
 // sendBack returns executions to the queue with the right delay.
-func (e *Executor) sendBack(ctx context.Context, works []Work) error {
+func (r *run) sendBack(works []Work) error {
 	waiting := make([]execution.Waiting, len(works))
 	for i, w := range works {
 		waiting[i] = execution.Waiting{ID: w.ID, Attempt: w.Attempt, NotBefore: w.NotBefore, Lane: w.Lane, Host: hostOf(w.Request.URL)}
 	}
-	if err := e.dispatch.Dispatch(ctx, waiting); err != nil {
+	if err := r.dispatch.Dispatch(r.calls, waiting); err != nil {
 		return fmt.Errorf("send back: %w", err)
 	}
 	return nil
 }
 
-// callAll makes the calls of the started works and records them. It returns
-// when all have ended: a goroutine that outlived the invocation would be frozen
-// with it and call minutes later.
-func (e *Executor) callAll(ctx context.Context, finisher *finisher, works []Work, started []Started) error {
-	callCtx, cancel := e.callContext(ctx)
-	defer cancel()
+// callAll makes the calls of the started works, side by side, and records them.
+func (r *run) callAll(works []Work, started []Started) error {
 	errs := make([]error, len(works))
 	var all sync.WaitGroup
 	for i, work := range works {
 		if started[i].Skipped != "" {
-			e.logSkipped(ctx, work, started[i].Skipped)
+			r.logSkipped(r.calls, work, started[i].Skipped)
 		}
 		if started[i].Fence == 0 {
 			continue
 		}
-		all.Go(func() { errs[i] = e.callOne(ctx, callCtx, finisher, work, started[i].Fence) })
+		all.Go(func() { errs[i] = r.callOne(work, started[i].Fence) })
 	}
 	all.Wait()
 	for _, err := range errs {
@@ -184,42 +205,17 @@ func (e *Executor) callAll(ctx context.Context, finisher *finisher, works []Work
 	return nil
 }
 
-// callContext ends calls in time to record them before the invocation ends.
-func (e *Executor) callContext(ctx context.Context) (context.Context, context.CancelFunc) {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return context.WithCancel(ctx)
-	}
-	return context.WithDeadlineCause(ctx, deadline.Add(-stopBefore), errStopping)
-}
-
-func (e *Executor) callOne(ctx, callCtx context.Context, finisher *finisher, work Work, fence int) error {
-	attempt, retryAfter := e.caller.Call(callCtx, Call{Work: work})
+func (r *run) callOne(work Work, fence int) error {
+	attempt, retryAfter := r.caller.Call(r.calls, Call{Work: work})
 	attempt.ExecutionID, attempt.Attempt, attempt.Fence = work.ID, work.Attempt, fence
 	finish := decide(work, fence, attempt, retryAfter)
-	// The outcome is recorded even while the caller is being stopped.
-	done, err := finisher.finish(context.WithoutCancel(ctx), finish)
+	done, err := r.finisher.finish(finish)
 	if err != nil {
 		// The row stays running until its lease ends, and is recovered then.
 		return fmt.Errorf("finish: %w", err)
 	}
-	e.logExecution(ctx, work, finish, done)
-	if !done.Applied || done.Status != execution.Pending {
-		return nil
-	}
-	again := execution.Waiting{ID: work.ID, Attempt: work.Attempt + 1, NotBefore: finish.NotBefore, Lane: work.Lane, Host: finish.Host}
-	if err := e.dispatch.Dispatch(context.WithoutCancel(ctx), []execution.Waiting{again}); err != nil {
-		// The row is safe: a tick sends it.
-		e.log.WarnContext(ctx, "a retry waits for the next tick", "executionId", work.ID, "err", err)
-	}
+	r.logExecution(r.calls, work, finish, done)
 	return nil
-}
-
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // now is the present, as it can be stored.

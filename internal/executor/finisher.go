@@ -16,23 +16,25 @@ const (
 	groupMost = 200
 )
 
-// How long a database that is away is waited for with an outcome in hand: it
-// is worth more than the slot it holds.
+// How long a database that is away is waited for with outcomes in hand: they
+// are worth more than the slot they hold. The pauses double; together they last
+// about seven seconds, which stopBefore leaves room for.
 const (
-	finishTries = 8
-	finishPause = 250 * time.Millisecond
+	finishTries     = 8
+	finishPause     = 100 * time.Millisecond
+	finishPauseMost = 2 * time.Second
 )
 
-// finisher records the outcomes of one invocation in groups.
+// finisher records the outcomes of one invocation in groups, and sends those
+// that wait for another attempt.
 type finisher struct {
-	store Store
-	clock Clock
-	in    chan finishing
-	done  sync.WaitGroup
+	*Executor
+	ctx  context.Context
+	in   chan finishing
+	done sync.WaitGroup
 }
 
 type finishing struct {
-	ctx    context.Context
 	finish execution.Finish
 	answer chan<- finishAnswer
 }
@@ -44,8 +46,8 @@ type finishAnswer struct {
 
 // newFinisher starts a finisher; close ends it. workers is how many groups may
 // be under way at once.
-func newFinisher(store Store, clock Clock, workers int) *finisher {
-	f := &finisher{store: store, clock: clock, in: make(chan finishing)}
+func newFinisher(ctx context.Context, e *Executor, workers int) *finisher {
+	f := &finisher{Executor: e, ctx: ctx, in: make(chan finishing)}
 	for range min(max(workers, 1), 4) {
 		f.done.Go(f.work)
 	}
@@ -53,9 +55,9 @@ func newFinisher(store Store, clock Clock, workers int) *finisher {
 }
 
 // finish records one outcome and returns when it is recorded.
-func (f *finisher) finish(ctx context.Context, finish execution.Finish) (execution.Finished, error) {
+func (f *finisher) finish(finish execution.Finish) (execution.Finished, error) {
 	answer := make(chan finishAnswer, 1)
-	f.in <- finishing{ctx: ctx, finish: finish, answer: answer}
+	f.in <- finishing{finish: finish, answer: answer}
 	a := <-answer
 	return a.done, a.err
 }
@@ -91,21 +93,57 @@ func (f *finisher) gather(first finishing) []finishing {
 	return group
 }
 
+// record stores a group. Where the database takes it as a whole amiss, each is
+// stored by itself, so that one that cannot be stored costs no other its place.
 func (f *finisher) record(group []finishing) {
-	batch := make([]execution.Finish, len(group))
-	for i, one := range group {
-		batch[i] = one.finish
+	finished, err := f.storeGroup(group)
+	if err != nil && len(group) > 1 && f.ctx.Err() == nil && !apperr.Is(err, apperr.Unavailable) {
+		for i := range group {
+			f.record(group[i : i+1])
+		}
+		return
 	}
-	finished, err := f.store.Finish(group[0].ctx, f.clock.Now(), batch)
-	for try := 1; err != nil && try < finishTries && apperr.Is(err, apperr.Unavailable); try++ {
-		time.Sleep(finishPause)
-		finished, err = f.store.Finish(group[0].ctx, f.clock.Now(), batch)
-	}
+	var again []execution.Waiting
 	for i, one := range group {
 		answer := finishAnswer{err: err}
 		if err == nil {
 			answer.done = finished[i]
+			if answer.done.Applied && answer.done.Status == execution.Pending {
+				again = append(again, nextAttempt(one.finish))
+			}
 		}
 		one.answer <- answer
+	}
+	f.sendAgain(again)
+}
+
+// storeGroup makes one transaction of the group, and waits for a database that is
+// away.
+func (f *finisher) storeGroup(group []finishing) ([]execution.Finished, error) {
+	batch := make([]execution.Finish, len(group))
+	for i, one := range group {
+		batch[i] = one.finish
+	}
+	pause := finishPause
+	for try := 1; ; try++ {
+		finished, err := f.store.Finish(f.ctx, f.now(), batch)
+		if err == nil || try == finishTries || !apperr.Is(err, apperr.Unavailable) {
+			return finished, err
+		}
+		if f.clock.SleepUntil(f.ctx, f.clock.Now().Add(pause)) != nil {
+			return nil, err
+		}
+		pause = min(2*pause, finishPauseMost)
+	}
+}
+
+// sendAgain sends executions that wait for another attempt. Should it fail, the
+// rows are safe: a tick sends them.
+func (f *finisher) sendAgain(waiting []execution.Waiting) {
+	if len(waiting) == 0 {
+		return
+	}
+	if err := f.dispatch.Dispatch(f.ctx, waiting); err != nil {
+		f.log.WarnContext(f.ctx, "retries wait for the next tick", "retries", len(waiting), "err", err)
 	}
 }

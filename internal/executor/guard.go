@@ -1,9 +1,11 @@
 package executor
 
 import (
+	"context"
 	"crypto/tls"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/netip"
 	"time"
 
@@ -16,18 +18,34 @@ type ClientOptions struct {
 	Allow []netip.Prefix
 	// TLS overrides the trust of targets, for tests; nil means the system's.
 	TLS *tls.Config
+	// Resolver looks names up, for tests; nil means the system's.
+	Resolver *net.Resolver
 	// MaxIdlePerHost is how many connections to one host are kept for reuse;
 	// 0 means 64.
 	MaxIdlePerHost int
 }
 
-// maxResponseHeader bounds the header of an answer, in bytes.
-const maxResponseHeader = 64 << 10
+const (
+	// maxResponseHeader bounds the header of an answer, in bytes.
+	maxResponseHeader = 64 << 10
+	// connectTimeout bounds one connection's dial, its name's look-up included.
+	connectTimeout = 30 * time.Second
+	// keepIdle is how long an idle connection may be used again. Servers give
+	// idle ones up after 2 s and more; a call sent on a connection that its
+	// server is just closing would be lost, for it is not sent twice. A burst
+	// is over sooner, and a later call connects anew.
+	keepIdle = 1500 * time.Millisecond
+)
 
 // NewTransport makes the guarded transport: the address that is really
 // connected is judged, on every dial, after the name was resolved; so neither a
 // literal, a name, a rebinding nor a redirect reaches a private network. There
 // is no proxy, and answers are not decompressed.
+//
+// It speaks HTTP/1.1 alone. Over HTTP/2, http.Transport sends a request again
+// by itself when the target refuses or aborts its stream, one connection would
+// carry calls of jobs that have nothing to do with each other, and megabytes of
+// each answer are buffered before anyone asks for them.
 func NewTransport(opts ClientOptions) *http.Transport {
 	var v4, v6 []netip.Prefix
 	for _, prefix := range opts.Allow {
@@ -38,24 +56,105 @@ func NewTransport(opts ClientOptions) *http.Transport {
 		}
 	}
 	guard := ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))
-	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second, Control: guard.Safe}
+	connect := connector{
+		dialer: &net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second, Control: guard.Safe, Resolver: opts.Resolver},
+		tls:    &tls.Config{},
+	}
+	if opts.TLS != nil {
+		connect.tls = opts.TLS.Clone()
+	}
+	connect.tls.NextProtos = []string{"http/1.1"}
 	perHost := opts.MaxIdlePerHost
 	if perHost == 0 {
 		perHost = 64
 	}
+	protocols := &http.Protocols{}
+	protocols.SetHTTP1(true)
 	return &http.Transport{
 		Proxy:                  nil,
-		DialContext:            dialer.DialContext,
-		TLSClientConfig:        opts.TLS,
-		ForceAttemptHTTP2:      true,
+		DialContext:            connect.plain,
+		DialTLSContext:         connect.secure,
+		Protocols:              protocols,
 		DisableCompression:     true,
 		MaxIdleConns:           512,
 		MaxIdleConnsPerHost:    perHost,
-		IdleConnTimeout:        60 * time.Second,
+		IdleConnTimeout:        keepIdle,
 		MaxResponseHeaderBytes: maxResponseHeader,
-		// Bounded by each call's own deadline.
-		TLSHandshakeTimeout:   0,
-		ResponseHeaderTimeout: 0,
-		ExpectContinueTimeout: time.Second,
+	}
+}
+
+// callKey is where a request's context holds the context of its call.
+type callKey struct{}
+
+// withCall lets connections that are made for a call end with it. The
+// transport detaches a dial from its request, for the sake of later requests;
+// a target that accepts connections and then says nothing would collect one
+// for every call.
+func withCall(call context.Context) context.Context {
+	return context.WithValue(call, callKey{}, call)
+}
+
+// connector makes connections.
+type connector struct {
+	dialer *net.Dialer
+	tls    *tls.Config
+}
+
+func (c connector) plain(ctx context.Context, network, address string) (net.Conn, error) {
+	ctx, cancel := untilCallEnds(ctx)
+	defer cancel()
+	return c.dialer.DialContext(ctx, network, address)
+}
+
+// securedConn hides from the transport that it is a TLS connection: the
+// handshake is done and reported.
+type securedConn struct{ *tls.Conn }
+
+// handshakeError is a TLS handshake that failed.
+type handshakeError struct{ cause error }
+
+func (e handshakeError) Error() string { return "handshake: " + e.cause.Error() }
+func (e handshakeError) Unwrap() error { return e.cause }
+
+func (c connector) secure(ctx context.Context, network, address string) (net.Conn, error) {
+	ctx, cancel := untilCallEnds(ctx)
+	defer cancel()
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := c.dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	config := c.tls.Clone()
+	config.ServerName = host
+	secured := tls.Client(conn, config)
+	trace := httptrace.ContextClientTrace(ctx)
+	if trace != nil && trace.TLSHandshakeStart != nil {
+		trace.TLSHandshakeStart()
+	}
+	err = secured.HandshakeContext(ctx)
+	if trace != nil && trace.TLSHandshakeDone != nil {
+		trace.TLSHandshakeDone(secured.ConnectionState(), err)
+	}
+	if err != nil {
+		_ = conn.Close()
+		return nil, handshakeError{err}
+	}
+	return securedConn{secured}, nil
+}
+
+// untilCallEnds ends a dial's context together with the call that wants it.
+func untilCallEnds(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	call, ok := ctx.Value(callKey{}).(context.Context)
+	if !ok {
+		return ctx, cancel
+	}
+	stop := context.AfterFunc(call, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
 	}
 }

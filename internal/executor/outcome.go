@@ -10,6 +10,11 @@ import (
 	"github.com/cronjobs/cronjobs/internal/execution"
 )
 
+// retryGrain is what the instants of retries are rounded up to: one message
+// brings executions of one instant, and the calls that a dead target failed
+// together should not come back each in a message of its own.
+const retryGrain = 100 * time.Millisecond
+
 // decide turns an attempt's outcome into the execution's next state.
 func decide(work Work, fence int, attempt execution.Attempt, retryAfter time.Duration) execution.Finish {
 	f := execution.Finish{
@@ -28,11 +33,20 @@ func decide(work Work, fence int, attempt execution.Attempt, retryAfter time.Dur
 	case attempt.Failure == nil:
 		f.Status = execution.Success
 	case again:
-		f.Status, f.NotBefore = execution.Pending, attempt.EndedAt.Add(delay)
+		f.Status, f.NotBefore = execution.Pending, roundUp(attempt.EndedAt.Add(delay), retryGrain)
 	default:
 		f.Status = execution.Failed
 	}
 	return f
+}
+
+// nextAttempt is the execution that a retry leaves waiting.
+func nextAttempt(f execution.Finish) execution.Waiting {
+	return execution.Waiting{ID: f.ID, Attempt: f.Attempt.Attempt + 1, NotBefore: f.NotBefore, Lane: f.Lane, Host: f.Host}
+}
+
+func roundUp(t time.Time, grain time.Duration) time.Time {
+	return t.Add(grain - 1).Truncate(grain)
 }
 
 // hostOf is the host and port of a URL that was validated when it was stored.
