@@ -18,8 +18,10 @@ const module = "github.com/cronjobs/cronjobs/"
 // floors. Every package stands here, so that a new one gets its place on
 // purpose.
 var floors = [][]string{
-	0: {"migrations", "internal/apperr", "internal/schedule", "internal/config", "internal/telemetry",
-		"infra/local/database", "infra/local/sqsserver", "infra/local/sqspoller"},
+	0: {
+		"migrations", "internal/apperr", "internal/schedule", "internal/config", "internal/telemetry",
+		"infra/local/database", "infra/local/sqsserver", "infra/local/sqspoller",
+	},
 	1: {"internal/execution", "internal/account"},
 	2: {"internal/job"},
 	3: {"internal/dispatch", "internal/executor"},

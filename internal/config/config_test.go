@@ -35,8 +35,10 @@ func TestDefaults(t *testing.T) {
 		cfg.RateLimits, cfg.AllowRegistration, cfg.RetentionDays, cfg.RetentionRuns, cfg.StreamWait, cfg.LocalDataDir,
 	}
 	want := []any{
-		3000, "info", 3306, "cron_jobs", 15 * time.Minute, 7 * 24 * time.Hour, []string{"http://localhost:5173"},
-		config.RateLimits{IP: 100, Login: 5, User: 600, Window: 15 * time.Minute}, false, 30, 100, 10 * time.Second, ".local",
+		3000, "info", 3306, "cron_jobs", 15 * time.Minute, 7 * 24 * time.Hour,
+		[]string{"http://localhost:5173"},
+		config.RateLimits{IP: 100, Login: 5, User: 600, Window: 15 * time.Minute},
+		false, 30, 100, 10 * time.Second, ".local",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)

@@ -90,7 +90,8 @@ func TestKeptSecrets(t *testing.T) {
 		{
 			"other host, entered anew",
 			Input{URL: new("https://b.example/x"), Headers: headers("Authorization", "new"), Body: body("1")},
-			nil, map[string]string{"Authorization": "new"},
+			nil,
+			map[string]string{"Authorization": "new"},
 		},
 		{"other host, nothing secret left", Input{URL: new("https://b.example/x"), Headers: headers("X-Plain", "p"), Body: body("null")}, nil, nil},
 	}
@@ -148,13 +149,15 @@ func TestChangeTo(t *testing.T) {
 		{
 			"to an inactive category", nil,
 			func(j *Job) { j.CategoryID, j.Category = 8, CategoryRef{ID: 8, Status: CategoryInactive} },
-			Change{Reschedule: true}, "",
+			Change{Reschedule: true},
+			"",
 		},
 		{
 			"from an inactive category",
 			func(j *Job) { j.Category.Status = CategoryInactive; j.NextRunAt = nil },
 			func(j *Job) { j.CategoryID, j.Category = 8, CategoryRef{ID: 8, Status: CategoryActive} },
-			Change{Reschedule: true}, "2026-02-01T00:00:00Z",
+			Change{Reschedule: true},
+			"2026-02-01T00:00:00Z",
 		},
 		{"pattern", nil, func(j *Job) { j.CronPattern = "30 12 * * *" }, Change{Cancel: CancelFuture, Reschedule: true}, "2026-01-31T12:30:00Z"},
 		{"zone", nil, func(j *Job) { j.Timezone = "Asia/Kolkata" }, Change{Cancel: CancelFuture, Reschedule: true}, "2026-01-31T18:30:00Z"},
@@ -165,19 +168,26 @@ func TestChangeTo(t *testing.T) {
 		{
 			"pause and request", nil,
 			func(j *Job) { j.Status = Inactive; j.Request.Method = "POST" },
-			Change{NewRevision: true, Cancel: CancelScheduled, Reschedule: true}, "",
+			Change{NewRevision: true, Cancel: CancelScheduled, Reschedule: true},
+			"",
 		},
 		{
 			"resume", func(j *Job) { j.Status = Inactive; j.NextRunAt = nil },
-			func(j *Job) { j.Status = Active }, Change{Reschedule: true}, "2026-02-01T00:00:00Z",
+			func(j *Job) { j.Status = Active },
+			Change{Reschedule: true},
+			"2026-02-01T00:00:00Z",
 		},
 		{
 			"restart", func(j *Job) { j.Status, j.StatusReason = Failed, "20 failures"; j.NextRunAt = nil },
-			func(j *Job) { j.Status = Active }, Change{Reschedule: true, ForgetFailures: true}, "2026-02-01T00:00:00Z",
+			func(j *Job) { j.Status = Active },
+			Change{Reschedule: true, ForgetFailures: true},
+			"2026-02-01T00:00:00Z",
 		},
 		{
 			"edit while paused", func(j *Job) { j.Status = Inactive; j.NextRunAt = nil },
-			func(j *Job) { j.CronPattern = "@hourly" }, Change{Cancel: CancelFuture, Reschedule: true}, "",
+			func(j *Job) { j.CronPattern = "@hourly" },
+			Change{Cancel: CancelFuture, Reschedule: true},
+			"",
 		},
 	}
 	for _, test := range tests {

@@ -41,6 +41,7 @@ type message struct {
 }
 
 func newWorld(t *testing.T) *world {
+	t.Helper()
 	w := &world{keeper: newKeeper(t)}
 	w.store = mysql.NewExecutions(w.db)
 	w.dispatcher = dispatch.New(w.store, w, w, func() time.Time { return w.Now() }, slog.New(slog.DiscardHandler))

@@ -39,6 +39,7 @@ type keeper struct {
 }
 
 func newKeeper(t *testing.T) *keeper {
+	t.Helper()
 	k := &keeper{t: t, db: mysqltest.New(t), now: noon}
 	clock := func() time.Time { return k.now }
 	store := mysql.NewJobs(k.db)
@@ -315,12 +316,21 @@ func TestChangesCancelWaitingRuns(t *testing.T) {
 		ends   []string
 		reason string
 	}{
-		{"pause", func(k *keeper, id int64) error { _, err := k.jobs.Pause(k.t.Context(), id); return err },
-			[]string{"due", "future", "future queued", "retry", "retry ahead"}, "job paused"},
-		{"status inactive", edit(job.Input{Status: new("inactive")}),
-			[]string{"due", "future", "future queued", "retry", "retry ahead"}, "job paused"},
-		{"delete", func(k *keeper, id int64) error { return k.jobs.Delete(k.t.Context(), id, nil) },
-			[]string{"due", "future", "future queued", "retry", "retry ahead", "manual", "replay"}, "job deleted"},
+		{
+			"pause", func(k *keeper, id int64) error { _, err := k.jobs.Pause(k.t.Context(), id); return err },
+			[]string{"due", "future", "future queued", "retry", "retry ahead"},
+			"job paused",
+		},
+		{
+			"status inactive", edit(job.Input{Status: new("inactive")}),
+			[]string{"due", "future", "future queued", "retry", "retry ahead"},
+			"job paused",
+		},
+		{
+			"delete", func(k *keeper, id int64) error { return k.jobs.Delete(k.t.Context(), id, nil) },
+			[]string{"due", "future", "future queued", "retry", "retry ahead", "manual", "replay"},
+			"job deleted",
+		},
 		{"pattern", edit(job.Input{CronPattern: new("@hourly")}), []string{"future", "future queued"}, "job edited"},
 		{"zone", edit(job.Input{Timezone: new("Asia/Kolkata")}), []string{"future", "future queued"}, "job edited"},
 		{"request", edit(job.Input{URL: new("https://example.com/other")}), []string{"future", "future queued"}, "job edited"},

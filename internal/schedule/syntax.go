@@ -27,7 +27,7 @@ func (e *SyntaxError) Error() string {
 // SyntaxErrors lists every *SyntaxError in an error that Parse answered: one for
 // the pattern, one for the zone, or both in this order.
 func SyntaxErrors(err error) []*SyntaxError {
-	switch err := err.(type) {
+	switch err := err.(type) { //nolint:errorlint // it walks the chain itself, to find all
 	case *SyntaxError:
 		return []*SyntaxError{err}
 	case interface{ Unwrap() []error }:

@@ -43,6 +43,7 @@ type call struct {
 }
 
 func newTarget(t *testing.T, status int) *target {
+	t.Helper()
 	tg := &target{}
 	tg.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		now := time.Now()
