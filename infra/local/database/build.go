@@ -205,12 +205,12 @@ func moduleHash(module string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil))[:12], nil
 }
 
-// cacheDir is where a built server is kept: the user's cache, or the data
+// cacheDir is where a built server is kept: the user's cache, or another
 // directory for a user who has none.
-func cacheDir(dataDir string) (string, error) {
+func cacheDir(otherwise string) (string, error) {
 	dir, err := os.UserCacheDir()
 	if err != nil {
-		dir = dataDir
+		dir = otherwise
 	}
 	dir = filepath.Join(dir, "cron-jobs")
 	return dir, os.MkdirAll(dir, 0o700)

@@ -139,7 +139,7 @@ func start(ctx context.Context, opts Options, lock *dirLock) (*Server, error) {
 		return nil, err
 	}
 	if err := eng.prepare(ctx, opts); err != nil {
-		if !opts.auto() || eng.kind() == embeddedKind {
+		if !opts.auto() || eng.kind() == embeddedKind || ctx.Err() != nil {
 			return nil, err
 		}
 		// An installed server may be confined to its own directories, or lack

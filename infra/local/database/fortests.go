@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 )
@@ -16,7 +17,7 @@ const maxTestServers = 32
 // has to prepare one; programs that run at the same time get one each. Schemas
 // of earlier runs may still be there.
 func StartForTests(ctx context.Context, choice string, progress func(string)) (*Server, error) {
-	cache, err := cacheDir("")
+	cache, err := cacheDir(os.TempDir())
 	if err != nil {
 		return nil, err
 	}
