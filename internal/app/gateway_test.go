@@ -1,0 +1,119 @@
+package app
+
+import (
+	"context"
+	"encoding/base64"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/google/go-cmp/cmp"
+)
+
+// serve sends an event through the gateway to a handler.
+func serve(t *testing.T, event events.APIGatewayV2HTTPRequest, handler http.HandlerFunc) events.APIGatewayV2HTTPResponse {
+	t.Helper()
+	if event.RequestContext.HTTP.Method == "" {
+		event.RequestContext.HTTP.Method = "GET"
+	}
+	if event.RawPath == "" {
+		event.RawPath = "/"
+	}
+	event.RequestContext.DomainName = "api.example.com"
+	response, err := gateway(handler)(context.Background(), event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response
+}
+
+func TestAHandlerThatWritesNothingAnswers200(t *testing.T) {
+	t.Parallel()
+	if got := serve(t, events.APIGatewayV2HTTPRequest{}, func(http.ResponseWriter, *http.Request) {}); got.StatusCode != 200 {
+		t.Errorf("status %d", got.StatusCode)
+	}
+}
+
+func TestHeadersWithCommasArriveWhole(t *testing.T) {
+	t.Parallel()
+	sent := map[string]string{
+		"date": "Mon, 23 Nov 2026 16:00:00 GMT", "x-signature": "t=1,v1=abc",
+		"user-agent": "Mozilla/5.0 (KHTML, like Gecko)", "if-none-match": `"a", "b"`,
+	}
+	serve(t, events.APIGatewayV2HTTPRequest{Headers: sent}, func(_ http.ResponseWriter, r *http.Request) {
+		got := map[string]string{}
+		for name := range sent {
+			got[name] = r.Header.Get(name)
+			if n := len(r.Header.Values(name)); n != 1 {
+				t.Errorf("%s has %d values", name, n)
+			}
+		}
+		if diff := cmp.Diff(sent, got); diff != "" {
+			t.Errorf("headers (-sent +got):\n%s", diff)
+		}
+	})
+}
+
+func TestDecodedPathsStayPaths(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/jobs/a?b=c", "/jobs/100%", "/jobs/%zz", "/jobs/ä b", "//jobs", "/jobs/;x"} {
+		got := serve(t, events.APIGatewayV2HTTPRequest{RawPath: path, RawQueryString: "page=2"}, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != path || r.URL.RawQuery != "page=2" {
+				t.Errorf("%q arrived as %q with query %q", path, r.URL.Path, r.URL.RawQuery)
+			}
+			w.WriteHeader(http.StatusTeapot)
+		})
+		if got.StatusCode != http.StatusTeapot {
+			t.Errorf("%q: status %d", path, got.StatusCode)
+		}
+	}
+}
+
+func TestTheFirstFinalStatusCounts(t *testing.T) {
+	t.Parallel()
+	got := serve(t, events.APIGatewayV2HTTPRequest{}, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusEarlyHints)
+		w.WriteHeader(http.StatusCreated)
+		w.WriteHeader(http.StatusInternalServerError)
+	})
+	if got.StatusCode != http.StatusCreated {
+		t.Errorf("status %d", got.StatusCode)
+	}
+}
+
+func TestTheClientsAddressHasAPort(t *testing.T) {
+	t.Parallel()
+	for _, source := range []string{"203.0.113.10", "2001:db8::7"} {
+		event := events.APIGatewayV2HTTPRequest{}
+		event.RequestContext.HTTP.SourceIP = source
+		serve(t, event, func(_ http.ResponseWriter, r *http.Request) {
+			if host, _, err := net.SplitHostPort(r.RemoteAddr); err != nil || host != source {
+				t.Errorf("%s arrived as %s", source, r.RemoteAddr)
+			}
+		})
+	}
+}
+
+func TestBodiesAndCookies(t *testing.T) {
+	t.Parallel()
+	binary := "\x00\xff\x01 binary"
+	event := events.APIGatewayV2HTTPRequest{
+		Body: base64.StdEncoding.EncodeToString([]byte(binary)), IsBase64Encoded: true, Cookies: []string{"a=1", "b=2"},
+	}
+	event.RequestContext.HTTP.Method = "POST"
+	got := serve(t, event, func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil || string(body) != binary {
+			t.Errorf("body %q, %v", body, err)
+		}
+		if c, err := r.Cookie("b"); err != nil || c.Value != "2" {
+			t.Errorf("cookie: %v, %v", c, err)
+		}
+		_, _ = w.Write([]byte(binary))
+	})
+	if !got.IsBase64Encoded || got.Body != event.Body {
+		t.Errorf("a binary answer left as %q, base64 %t", got.Body, got.IsBase64Encoded)
+	}
+}
