@@ -115,9 +115,11 @@ func tlsReason(err error) string {
 	}
 }
 
+// isDial reports a connection that was not made. One that is reset at once may
+// look like that, but whether it does is chance.
 func isDial(err error) bool {
 	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial"
+	return errors.As(err, &op) && op.Op == "dial" && !errors.Is(err, syscall.ECONNRESET)
 }
 
 func dialReason(err error) string {

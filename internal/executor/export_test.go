@@ -1,0 +1,4 @@
+package executor
+
+// Begun is begun, for its test.
+var Begun = begun

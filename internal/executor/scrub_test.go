@@ -1,0 +1,108 @@
+package executor_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/cronjobs/cronjobs/internal/execution"
+	"github.com/cronjobs/cronjobs/internal/executor"
+)
+
+// TestSecretsAreScrubbed calls a target that repeats what it was sent.
+func TestSecretsAreScrubbed(t *testing.T) {
+	t.Parallel()
+	const secret = `s3cret"<é>&/ value`
+	target := listen(t, func(c *conn) {
+		request, _ := c.request()
+		text := fmt.Sprintf(`{"echo":%q,"json":"s3cret\"<é>&/ value","html":"s3cret\"\u003cé\u003e\u0026/ value","form":"s3cret%%22%%3C%%C3%%A9%%3E%%26%%2F+value","short":"ab"}`, request)
+		c.say(ok, "X-Echo: ", "Bearer topsecret", "\r\nX-Other: topsecret,plain\r\nContent-Length: ", strconv.Itoa(len(text)), "\r\n\r\n", text)
+		c.hang()
+	})
+	w := work("http://"+target.addr+"/", method("POST"), headers("Authorization", "Bearer topsecret", "X-Trace", "visible", "X-Token", "ab"), func(w *executor.Work) {
+		w.Request.Body, w.Request.BodySecret = []byte(`{"password":"s3cret\"<é>&/ value","n":1}`), true
+	})
+	attempt := call(t, newClient(t), w)
+	expect(t, attempt, "", 200, false)
+	kept := string(attempt.Response.Body) + fmt.Sprint(attempt.Response.Headers)
+	for _, hidden := range []string{"topsecret", secret, `s3cret\"`, "s3cret%22", `s3cret"`} {
+		if strings.Contains(kept, hidden) {
+			t.Errorf("%q is kept: %s", hidden, kept)
+		}
+	}
+	for _, shown := range []string{"visible", "plain", `"short":"ab"`, "********"} {
+		if !strings.Contains(kept, shown) {
+			t.Errorf("%q is lost: %s", shown, kept)
+		}
+	}
+}
+
+// TestSecretAcrossTheCut puts a secret where the body is cut off, be it by us
+// or by the target.
+func TestSecretAcrossTheCut(t *testing.T) {
+	t.Parallel()
+	const secret = "abcabcabd-topsecret"
+	for inside := range len(secret) + 1 {
+		for name, script := range map[string]func(c *conn){
+			"by its size": func(c *conn) {
+				c.request()
+				c.say(ok, "Connection: close\r\n\r\n", strings.Repeat("x", execution.MaxResponseBody-inside), secret, strings.Repeat("y", 1000))
+			},
+			"by the target": func(c *conn) {
+				c.request()
+				c.say(ok, "Content-Length: 1000\r\n\r\n", "xxxx", secret[:inside])
+			},
+		} {
+			t.Run(fmt.Sprintf("%s after %d bytes", name, inside), func(t *testing.T) {
+				t.Parallel()
+				target := listen(t, script)
+				attempt := call(t, newClient(t), work("http://"+target.addr+"/", headers("X-Token", secret)))
+				kept := string(attempt.Response.Body)
+				if rest := strings.TrimLeft(kept, "x"); rest != "" && rest != "********" {
+					t.Errorf("the body ends with %q", rest)
+				}
+				if !attempt.Response.Truncated {
+					t.Error("the body does not count as truncated")
+				}
+			})
+		}
+	}
+}
+
+// TestMasksDoNotOutgrowTheLimit hides many short secrets behind longer masks.
+func TestMasksDoNotOutgrowTheLimit(t *testing.T) {
+	t.Parallel()
+	target := listen(t, answering(ok, "Content-Length: 65536\r\n\r\n", strings.Repeat("pin4", 16<<10)))
+	attempt := call(t, newClient(t), work("http://"+target.addr+"/", headers("X-Token", "pin4")))
+	expect(t, attempt, "", 200, false)
+	if n := len(attempt.Response.Body); n != execution.MaxResponseBody || !attempt.Response.Truncated {
+		t.Errorf("%d bytes are kept, truncated is %t", n, attempt.Response.Truncated)
+	}
+}
+
+// TestBegun compares with the obvious way, on texts of two letters.
+func TestBegun(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(1, 2))
+	letters := func(n int) string {
+		var text strings.Builder
+		for range n {
+			text.WriteByte("ab"[random.IntN(2)])
+		}
+		return text.String()
+	}
+	for range 20_000 {
+		text, secret := letters(random.IntN(12)), letters(1+random.IntN(8))
+		want := 0
+		for n := 1; n < len(secret) && n <= len(text); n++ {
+			if strings.HasSuffix(text, secret[:n]) {
+				want = n
+			}
+		}
+		if got := executor.Begun([]byte(text), secret); got != want {
+			t.Fatalf("%q ends with %d bytes of %q, got %d", text, want, secret, got)
+		}
+	}
+}
