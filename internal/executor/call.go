@@ -18,12 +18,17 @@ type Call struct{ Work Work }
 // Client makes calls over HTTP. It is safe for concurrent use.
 type Client struct {
 	transport http.RoundTripper
+	connect   *connector // nil where the transport is not ours
 	clock     Clock
 }
 
 // NewClient makes a client over a transport; see NewTransport.
 func NewClient(transport http.RoundTripper, clock Clock) *Client {
-	return &Client{transport: transport, clock: clock}
+	client := &Client{transport: transport, clock: clock}
+	if ours, ok := transport.(*Transport); ok {
+		client.connect = ours.connect
+	}
+	return client
 }
 
 // errStopping is why calls end early: their worker must stop.

@@ -25,6 +25,8 @@ const (
 	// startAhead is how long before their instant rows become running. A pause
 	// or an edit inside this time comes too late for that instant.
 	startAhead = 250 * time.Millisecond
+	// prepareAhead is how long before their instant connections are made.
+	prepareAhead = time.Second
 	// stopBefore is how long before the invocation's deadline calls that still
 	// run are cancelled and recorded.
 	stopBefore = 15 * time.Second
@@ -82,6 +84,12 @@ type Clock interface {
 	// SleepUntil returns at the instant or just after, never before; or with
 	// the context's error, even where the instant has passed already.
 	SleepUntil(ctx context.Context, at time.Time) error
+}
+
+// Preparer is a Caller that can do something ahead of its calls. Prepare
+// returns within a time that fits before the instant.
+type Preparer interface {
+	Prepare(ctx context.Context, works []Work)
 }
 
 // Executor runs messages. It is safe for concurrent use.
@@ -160,15 +168,33 @@ func (r *run) message(body string) error {
 	if chunk.At.Sub(r.clock.Now()) > earlyLimit {
 		return r.sendBack(works)
 	}
-	// With no time left for calls nothing starts: another worker has it.
-	if err := r.clock.SleepUntil(r.calls, chunk.At); err != nil {
-		return fmt.Errorf("wait for the instant: %w", err)
+	r.prepare(chunk.At, works)
+	// The rows are taken just ahead, so that at the instant itself nothing is
+	// left to do but to call. With no time left for calls nothing starts:
+	// another worker has it.
+	if err := r.clock.SleepUntil(r.calls, chunk.At.Add(-startAhead)); err != nil {
+		return fmt.Errorf("wait for the start: %w", err)
 	}
-	started, err := r.store.Start(r.records, r.now(), works)
+	started, err := r.store.Start(r.records, latest(r.now(), chunk.At), works)
 	if err != nil {
 		return fmt.Errorf("start: %w", err)
 	}
+	// Where the calls must end before the instant comes, they are made, fail as
+	// cancelled, and are recorded so.
+	_ = r.clock.SleepUntil(r.calls, chunk.At)
 	return r.callAll(works, started)
+}
+
+// prepare lets the caller make its connections before the instant, where there
+// is time for it.
+func (r *run) prepare(at time.Time, works []Work) {
+	preparer, ok := r.caller.(Preparer)
+	if !ok || at.Sub(r.clock.Now()) < startAhead {
+		return
+	}
+	if r.clock.SleepUntil(r.calls, at.Add(-prepareAhead)) == nil {
+		preparer.Prepare(r.calls, works)
+	}
 }
 
 // sendBack returns executions to the queue with the right delay.
@@ -216,6 +242,13 @@ func (r *run) callOne(work Work, fence int) error {
 	}
 	r.logExecution(r.calls, work, finish, done)
 	return nil
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // now is the present, as it can be stored.

@@ -46,7 +46,7 @@ const (
 // by itself when the target refuses or aborts its stream, one connection would
 // carry calls of jobs that have nothing to do with each other, and megabytes of
 // each answer are buffered before anyone asks for them.
-func NewTransport(opts ClientOptions) *http.Transport {
+func NewTransport(opts ClientOptions) *Transport {
 	var v4, v6 []netip.Prefix
 	for _, prefix := range opts.Allow {
 		if prefix.Addr().Is4() {
@@ -56,7 +56,8 @@ func NewTransport(opts ClientOptions) *http.Transport {
 		}
 	}
 	guard := ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))
-	connect := connector{
+	connect := &connector{
+		warm:   newWarmConns(),
 		dialer: &net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second, Control: guard.Safe, Resolver: opts.Resolver},
 		tls:    &tls.Config{},
 	}
@@ -70,7 +71,7 @@ func NewTransport(opts ClientOptions) *http.Transport {
 	}
 	protocols := &http.Protocols{}
 	protocols.SetHTTP1(true)
-	return &http.Transport{
+	return &Transport{connect: connect, Transport: &http.Transport{
 		Proxy:                  nil,
 		DialContext:            connect.plain,
 		DialTLSContext:         connect.secure,
@@ -80,7 +81,14 @@ func NewTransport(opts ClientOptions) *http.Transport {
 		MaxIdleConnsPerHost:    perHost,
 		IdleConnTimeout:        keepIdle,
 		MaxResponseHeaderBytes: maxResponseHeader,
-	}
+	}}
+}
+
+// Transport is an http.Transport that can be told beforehand which connections
+// will be wanted.
+type Transport struct {
+	*http.Transport
+	connect *connector
 }
 
 // callKey is where a request's context holds the context of its call.
@@ -96,11 +104,15 @@ func withCall(call context.Context) context.Context {
 
 // connector makes connections.
 type connector struct {
+	warm   *warmConns
 	dialer *net.Dialer
 	tls    *tls.Config
 }
 
-func (c connector) plain(ctx context.Context, network, address string) (net.Conn, error) {
+func (c *connector) plain(ctx context.Context, network, address string) (net.Conn, error) {
+	if conn := c.warm.take("http", address); conn != nil {
+		return conn, nil
+	}
 	ctx, cancel := untilCallEnds(ctx)
 	defer cancel()
 	return c.dialer.DialContext(ctx, network, address)
@@ -116,7 +128,10 @@ type handshakeError struct{ cause error }
 func (e handshakeError) Error() string { return "handshake: " + e.cause.Error() }
 func (e handshakeError) Unwrap() error { return e.cause }
 
-func (c connector) secure(ctx context.Context, network, address string) (net.Conn, error) {
+func (c *connector) secure(ctx context.Context, network, address string) (net.Conn, error) {
+	if conn := c.warm.take("https", address); conn != nil {
+		return conn, nil
+	}
 	ctx, cancel := untilCallEnds(ctx)
 	defer cancel()
 	host, _, err := net.SplitHostPort(address)
@@ -127,6 +142,16 @@ func (c connector) secure(ctx context.Context, network, address string) (net.Con
 	if err != nil {
 		return nil, err
 	}
+	secured, err := c.handshake(ctx, conn, host)
+	if err != nil {
+		_ = conn.Close()
+		return nil, handshakeError{err}
+	}
+	return secured, nil
+}
+
+// handshake makes a connection secure, and reports the phase.
+func (c *connector) handshake(ctx context.Context, conn net.Conn, host string) (net.Conn, error) {
 	config := c.tls.Clone()
 	config.ServerName = host
 	secured := tls.Client(conn, config)
@@ -134,13 +159,12 @@ func (c connector) secure(ctx context.Context, network, address string) (net.Con
 	if trace != nil && trace.TLSHandshakeStart != nil {
 		trace.TLSHandshakeStart()
 	}
-	err = secured.HandshakeContext(ctx)
+	err := secured.HandshakeContext(ctx)
 	if trace != nil && trace.TLSHandshakeDone != nil {
 		trace.TLSHandshakeDone(secured.ConnectionState(), err)
 	}
 	if err != nil {
-		_ = conn.Close()
-		return nil, handshakeError{err}
+		return nil, err
 	}
 	return securedConn{secured}, nil
 }

@@ -156,7 +156,7 @@ func answering(parts ...string) func(c *conn) {
 }
 
 // newTransport makes a transport for one test, which may call loopback.
-func newTransport(t *testing.T, opts executor.ClientOptions) *http.Transport {
+func newTransport(t *testing.T, opts executor.ClientOptions) *executor.Transport {
 	t.Helper()
 	if opts.Allow == nil {
 		opts.Allow = loopback

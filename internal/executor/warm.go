@@ -1,0 +1,127 @@
+package executor
+
+import (
+	"context"
+	"net"
+	"net/url"
+	"sync"
+	"time"
+)
+
+// Connections made beforehand: a burst of calls to one instant should find
+// nothing left to do at that instant but to send requests.
+const (
+	// warmFor is how long a connection may wait for its call. Servers give
+	// silent connections up after some seconds.
+	warmFor = 3 * time.Second
+	// warmTimeout bounds the making: what is not ready by then is made when it
+	// is called for.
+	warmTimeout = 700 * time.Millisecond
+)
+
+// warmConns holds connections that are ready and have carried nothing yet, by
+// scheme and address. A connection is handed out once.
+type warmConns struct {
+	mu    sync.Mutex
+	ready map[string][]warmConn
+}
+
+type warmConn struct {
+	net.Conn
+	raw   net.Conn // beneath TLS
+	since time.Time
+}
+
+func newWarmConns() *warmConns { return &warmConns{ready: map[string][]warmConn{}} }
+
+// take hands out a connection that is still open; nil where there is none.
+func (w *warmConns) take(scheme, address string) net.Conn {
+	key := scheme + " " + address
+	for {
+		w.mu.Lock()
+		waiting := w.ready[key]
+		if len(waiting) == 0 {
+			delete(w.ready, key)
+			w.mu.Unlock()
+			return nil
+		}
+		last := waiting[len(waiting)-1]
+		w.ready[key] = waiting[:len(waiting)-1]
+		w.mu.Unlock()
+		// Wall time: the process may have been frozen in between.
+		if time.Since(last.since.Round(0)) < warmFor && stillOpen(last.raw) {
+			return last.Conn
+		}
+		_ = last.Close()
+	}
+}
+
+func (w *warmConns) put(scheme, address string, conn warmConn) {
+	key := scheme + " " + address
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ready[key] = append(w.ready[key], conn)
+}
+
+// drop closes what has waited too long.
+func (w *warmConns) drop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for key, waiting := range w.ready {
+		kept := waiting[:0]
+		for _, conn := range waiting {
+			if time.Since(conn.since.Round(0)) < warmFor {
+				kept = append(kept, conn)
+			} else {
+				_ = conn.Close()
+			}
+		}
+		if w.ready[key] = kept; len(kept) == 0 {
+			delete(w.ready, key)
+		}
+	}
+}
+
+// Prepare makes the connections that these works will want, as far as it can
+// in the time, and returns when they are ready. It never fails: a call makes
+// its own connection where none is ready, and reports what is wrong with it.
+// What no call takes within warmFor is closed.
+func (c *Client) Prepare(ctx context.Context, works []Work) {
+	if c.connect == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, warmTimeout)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, work := range works {
+		target, err := url.Parse(work.Request.URL)
+		if err != nil {
+			continue
+		}
+		all.Go(func() { c.connect.prepare(ctx, target) })
+	}
+	all.Wait()
+	time.AfterFunc(warmFor+time.Millisecond, c.connect.warm.drop)
+}
+
+func (c *connector) prepare(ctx context.Context, target *url.URL) {
+	port := target.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[target.Scheme]
+	}
+	address := net.JoinHostPort(target.Hostname(), port)
+	raw, err := c.dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return
+	}
+	conn := warmConn{Conn: raw, raw: raw, since: time.Now()}
+	if target.Scheme == "https" {
+		secured, err := c.handshake(ctx, raw, target.Hostname())
+		if err != nil {
+			_ = raw.Close()
+			return
+		}
+		conn.Conn = secured
+	}
+	c.warm.put(target.Scheme, address, conn)
+}

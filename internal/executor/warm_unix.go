@@ -1,0 +1,32 @@
+//go:build unix
+
+package executor
+
+import (
+	"errors"
+	"net"
+	"syscall"
+)
+
+// stillOpen looks whether the other side has closed the connection, without
+// waiting and without taking data off it.
+func stillOpen(conn net.Conn) bool {
+	system, ok := conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := system.SyscallConn()
+	if err != nil {
+		return false
+	}
+	open := false
+	err = raw.Read(func(fd uintptr) bool {
+		var one [1]byte
+		n, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		// Nothing to read is as it should be; data is TLS's own (session
+		// tickets); an end or an error is not.
+		open = errors.Is(err, syscall.EAGAIN) || (err == nil && n > 0)
+		return true
+	})
+	return err == nil && open
+}
