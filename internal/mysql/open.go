@@ -42,6 +42,23 @@ const maxIdleTime = 90 * time.Second
 // this package relies on: UTC, strict SQL, READ COMMITTED, matched (not
 // changed) row counts. It does not connect.
 func Open(opts Options) (*sql.DB, error) {
+	connector, err := Connector(opts)
+	if err != nil {
+		return nil, err
+	}
+	db := sql.OpenDB(connector)
+	if opts.MaxConns <= 0 {
+		opts.MaxConns = 10
+	}
+	db.SetMaxOpenConns(opts.MaxConns)
+	db.SetMaxIdleConns(opts.MaxConns)
+	db.SetConnMaxIdleTime(maxIdleTime)
+	return db, nil
+}
+
+// Connector makes single connections under the policy of Open, for those who
+// put something between the pool and its connections.
+func Connector(opts Options) (driver.Connector, error) {
 	cfg, err := driverConfig(opts)
 	if err != nil {
 		return nil, err
@@ -50,14 +67,7 @@ func Open(opts Options) (*sql.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mysql: configuration: %w", err)
 	}
-	db := sql.OpenDB(readCommitted{connector})
-	if opts.MaxConns <= 0 {
-		opts.MaxConns = 10
-	}
-	db.SetMaxOpenConns(opts.MaxConns)
-	db.SetMaxIdleConns(opts.MaxConns)
-	db.SetConnMaxIdleTime(maxIdleTime)
-	return db, nil
+	return readCommitted{connector}, nil
 }
 
 // driverConfig is the one place that sets the connection's policy.
