@@ -87,7 +87,7 @@ type Clock interface {
 }
 
 // Preparer is a Caller that can do something ahead of its calls. Prepare
-// returns within a time that fits before the instant.
+// returns when its context ends, at the latest.
 type Preparer interface {
 	Prepare(ctx context.Context, works []Work)
 }
@@ -186,15 +186,20 @@ func (r *run) message(body string) error {
 }
 
 // prepare lets the caller make its connections before the instant, where there
-// is time for it.
+// is time for it, and no longer than that: one target that hangs must not make
+// the others of its message late.
 func (r *run) prepare(at time.Time, works []Work) {
 	preparer, ok := r.caller.(Preparer)
-	if !ok || at.Sub(r.clock.Now()) < startAhead {
+	if !ok || r.clock.SleepUntil(r.calls, at.Add(-prepareAhead)) != nil {
 		return
 	}
-	if r.clock.SleepUntil(r.calls, at.Add(-prepareAhead)) == nil {
-		preparer.Prepare(r.calls, works)
+	left := at.Add(-startAhead).Sub(r.clock.Now())
+	if left <= 0 {
+		return
 	}
+	ctx, cancel := context.WithTimeout(r.calls, left)
+	defer cancel()
+	preparer.Prepare(ctx, works)
 }
 
 // sendBack returns executions to the queue with the right delay.

@@ -2,6 +2,7 @@ package executor_test
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -266,5 +267,33 @@ func TestSecretBodyStaysWithItsHost(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestOrigin(t *testing.T) {
+	t.Parallel()
+	same := [][2]string{
+		{"http://a.test/x", "http://A.test:80/y?z"}, {"https://a.test", "https://a.test:443/"}, {"http://[::1]/", "http://[::1]:80"},
+	}
+	other := [][2]string{
+		{"http://a.test/", "https://a.test/"}, {"http://a.test:443/", "https://a.test:443/"}, {"http://a.test/", "http://b.test/"},
+		{"http://a.test/", "http://a.test:8080/"}, {"http://a.test/", "http://sub.a.test/"}, {"http://a.test/", "http://a.test./"},
+	}
+	origin := func(address string) string {
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return executor.Origin(u)
+	}
+	for _, pair := range same {
+		if origin(pair[0]) != origin(pair[1]) {
+			t.Errorf("%s and %s count as two origins", pair[0], pair[1])
+		}
+	}
+	for _, pair := range other {
+		if origin(pair[0]) == origin(pair[1]) {
+			t.Errorf("%s and %s count as one origin", pair[0], pair[1])
+		}
 	}
 }

@@ -3,6 +3,7 @@ package executor_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -172,6 +173,53 @@ func TestRunDropsForeignMessages(t *testing.T) {
 			t.Errorf("%d loads, the row is %s", l.store.loads, l.store.status(1))
 		}
 	})
+}
+
+// preparing is a caller whose preparations last as long as they may.
+type preparing struct {
+	*caller
+	begun, ended time.Time
+}
+
+func (p *preparing) Prepare(ctx context.Context, _ []executor.Work) {
+	p.begun = time.Now()
+	<-ctx.Done()
+	p.ended = time.Now()
+}
+
+// TestRunPreparesInTime lets no preparation make a call late.
+func TestRunPreparesInTime(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		early, begin time.Duration
+		prepared     bool
+	}{
+		"with time":        {3 * time.Second, 2 * time.Second, true},
+		"with little time": {400 * time.Millisecond, 0, true},
+		"without":          {200 * time.Millisecond, 0, false},
+		"late":             {-time.Second, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				begun := time.Now()
+				works := due(begun.Add(tc.early).UTC(), 1)
+				l := newLab(works...)
+				p := &preparing{caller: l.caller}
+				runner := executor.New(l.store, l.dispatch, p, executor.WallClock{}, slog.New(slog.DiscardHandler))
+				none(t, runner.Run(t.Context(), []string{message(t, works...)}))
+				if at := l.caller.calls[0].at.Sub(begun); at != max(tc.early, 0) {
+					t.Errorf("the call came after %s", at)
+				}
+				if p.begun.IsZero() == tc.prepared {
+					t.Fatalf("preparing began at %s", p.begun)
+				}
+				if tc.prepared && (p.begun.Sub(begun) != tc.begin || p.ended.Sub(begun) != tc.early-250*time.Millisecond) {
+					t.Errorf("preparing took from %s to %s", p.begun.Sub(begun), p.ended.Sub(begun))
+				}
+			})
+		})
+	}
 }
 
 // hung is a target that never answers.

@@ -16,8 +16,8 @@ import (
 func overTLS(config *tls.Config, script func(c *conn)) func(c *conn) {
 	return func(c *conn) {
 		secured := tls.Server(c.Conn, config)
-		if secured.Handshake() != nil {
-			return
+		if secured.Handshake() != nil || secured.ConnectionState().NegotiatedProtocol == "h2" {
+			return // HTTP/2 would be spoken from here on
 		}
 		script(&conn{Conn: secured, in: bufio.NewReader(secured), target: c.target})
 	}

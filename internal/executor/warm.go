@@ -8,19 +8,13 @@ import (
 	"time"
 )
 
-// Connections made beforehand: a burst of calls to one instant should find
-// nothing left to do at that instant but to send requests.
-const (
-	// warmFor is how long a connection may wait for its call. Servers give
-	// silent connections up after some seconds.
-	warmFor = 3 * time.Second
-	// warmTimeout bounds the making: what is not ready by then is made when it
-	// is called for.
-	warmTimeout = 700 * time.Millisecond
-)
+// warmFor is how long a connection that was made beforehand may wait for its
+// call. Servers give silent connections up after some seconds.
+const warmFor = 3 * time.Second
 
 // warmConns holds connections that are ready and have carried nothing yet, by
-// scheme and address. A connection is handed out once.
+// scheme and address: a burst of calls should find nothing left to do at its
+// instant but to send requests. A connection is handed out once.
 type warmConns struct {
 	mu    sync.Mutex
 	ready map[string][]warmConn
@@ -49,7 +43,7 @@ func (w *warmConns) take(scheme, address string) net.Conn {
 		w.ready[key] = waiting[:len(waiting)-1]
 		w.mu.Unlock()
 		// Wall time: the process may have been frozen in between.
-		if time.Since(last.since.Round(0)) < warmFor && stillOpen(last.raw) {
+		if time.Since(last.since.Round(0)) < warmFor && stillOpen(last.raw, last.Conn != last.raw) {
 			return last.Conn
 		}
 		_ = last.Close()
@@ -83,15 +77,13 @@ func (w *warmConns) drop() {
 }
 
 // Prepare makes the connections that these works will want, as far as it can
-// in the time, and returns when they are ready. It never fails: a call makes
-// its own connection where none is ready, and reports what is wrong with it.
-// What no call takes within warmFor is closed.
+// before the context ends, and returns when they are ready. It never fails: a
+// call makes its own connection where none is ready, and reports what is wrong
+// with it. What no call takes within warmFor is closed.
 func (c *Client) Prepare(ctx context.Context, works []Work) {
 	if c.connect == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, warmTimeout)
-	defer cancel()
 	var all sync.WaitGroup
 	for _, work := range works {
 		target, err := url.Parse(work.Request.URL)

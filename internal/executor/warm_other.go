@@ -5,4 +5,4 @@ package executor
 import "net"
 
 // stillOpen cannot look here, so no connection that has waited is used.
-func stillOpen(net.Conn) bool { return false }
+func stillOpen(net.Conn, bool) bool { return false }

@@ -108,3 +108,28 @@ func TestPreparingIsGuardedLikeCalling(t *testing.T) {
 		t.Errorf("%d connections reached a forbidden address", n)
 	}
 }
+
+// TestAConnectionThatSpeaksFirstIsNotUsed: what it says is no answer.
+func TestAConnectionThatSpeaksFirstIsNotUsed(t *testing.T) {
+	t.Parallel()
+	spoken := make(chan struct{})
+	var accepted atomic.Int32
+	target := listen(t, func(c *conn) {
+		if accepted.Add(1) == 1 {
+			c.say("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly")
+			close(spoken)
+			c.hang()
+			return
+		}
+		answering("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nthen")(c)
+	})
+	client := newClient(t)
+	w := work("http://" + target.addr + "/")
+	client.Prepare(t.Context(), []executor.Work{w})
+	<-spoken
+	attempt := call(t, client, w)
+	expect(t, attempt, "", 200, false)
+	if got := string(attempt.Response.Body); got != "then" {
+		t.Errorf("the answer is %q", got)
+	}
+}

@@ -9,8 +9,10 @@ import (
 )
 
 // stillOpen looks whether the other side has closed the connection, without
-// waiting and without taking data off it.
-func stillOpen(conn net.Conn) bool {
+// waiting and without taking data off it. Under TLS the other side may speak
+// before it is asked, for it sends session tickets; otherwise whatever it says
+// is no answer to us.
+func stillOpen(conn net.Conn, underTLS bool) bool {
 	system, ok := conn.(syscall.Conn)
 	if !ok {
 		return false
@@ -23,9 +25,8 @@ func stillOpen(conn net.Conn) bool {
 	err = raw.Read(func(fd uintptr) bool {
 		var one [1]byte
 		n, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		// Nothing to read is as it should be; data is TLS's own (session
-		// tickets); an end or an error is not.
-		open = errors.Is(err, syscall.EAGAIN) || (err == nil && n > 0)
+		// Nothing to read is as it should be; an end or an error is not.
+		open = errors.Is(err, syscall.EAGAIN) || (err == nil && n > 0 && underTLS)
 		return true
 	})
 	return err == nil && open

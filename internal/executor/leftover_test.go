@@ -1,0 +1,39 @@
+package executor_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/cronjobs/cronjobs/internal/execution"
+)
+
+// TestNoConnectionOutlastsItsCall has targets that hang at each stage. The
+// transport would keep on making a connection that nobody wants any more.
+func TestNoConnectionOutlastsItsCall(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ scheme, answer string }{
+		"in the handshake": {"https://", ""},
+		"in the header":    {"http://", "HTTP/1.1 200"},
+		"in the body":      {"http://", ok + "Content-Length: 5\r\n\r\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			closed := make(chan struct{})
+			target := listen(t, func(c *conn) {
+				c.say(tc.answer)
+				c.hang()
+				close(closed)
+			})
+			client := newClient(t)
+			attempt := call(t, client, work(tc.scheme+target.addr+"/", timeout(100*time.Millisecond)))
+			if attempt.Failure == nil || attempt.Failure.Kind != execution.ErrTimeout {
+				t.Errorf("the call ended with %+v", attempt.Failure)
+			}
+			select {
+			case <-closed:
+			case <-time.After(patience):
+				t.Error("the connection is still open")
+			}
+		})
+	}
+}
