@@ -20,7 +20,10 @@ func TestNoConnectionOutlastsItsCall(t *testing.T) {
 			t.Parallel()
 			closed := make(chan struct{})
 			target := listen(t, func(c *conn) {
-				c.say(tc.answer)
+				if tc.answer != "" {
+					c.request()
+					c.say(tc.answer)
+				}
 				c.hang()
 				close(closed)
 			})
