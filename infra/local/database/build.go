@@ -70,7 +70,7 @@ func buildTiDB(ctx context.Context, opts Options) (string, error) {
 // compile downloads and builds the server, telling how far it is.
 func compile(ctx context.Context, module, binary string, progress func(string)) error {
 	began := time.Now()
-	progress("building the embedded database (TiDB) from source: once, about 4 minutes on 2 cores with downloads of 700 MB unpacked, and 3 GB of disk for Go's caches")
+	progress("building the embedded database (TiDB) from source: once, about 4 minutes on 2 idle cores, and 4 GB of disk for Go's caches")
 
 	deps, err := goCommand(ctx, module, "list", "-deps", tidbPackage)
 	if err != nil {
