@@ -29,7 +29,9 @@ help: ## List the targets
 
 .PHONY: run
 run: ## Run the whole system on this machine, database included (reads .env)
-	@set -a; if [ -f .env ]; then . ./.env; fi; set +a; exec go run ./infra/local
+	@echo '… building (the first time takes about a minute)'
+	@go build -o .build/local ./infra/local
+	@set -a; if [ -f .env ]; then . ./.env; fi; set +a; exec .build/local
 
 .PHONY: bench
 bench: ## Measure it on this machine (docs/benchmarks.md)
