@@ -1,7 +1,6 @@
 package executor_test
 
 import (
-	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -46,7 +45,7 @@ func BenchmarkChunk(b *testing.B) {
 			for b.Loop() {
 				rows := newStore(works...)
 				runner := executor.New(rows, &dispatcher{}, client, executor.WallClock{}, slog.New(slog.DiscardHandler))
-				if errs := runner.Run(context.Background(), []string{message}); errs[0] != nil {
+				if errs := runner.Run(b.Context(), []string{message}); errs[0] != nil {
 					b.Fatal(errs[0])
 				}
 				if got := rows.status(chunk); got != execution.Success {

@@ -59,7 +59,7 @@ func NewTransport(opts ClientOptions) *Transport {
 	connect := &connector{
 		warm:   newWarmConns(),
 		dialer: &net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second, Control: guard.Safe, Resolver: opts.Resolver},
-		tls:    &tls.Config{},
+		tls:    &tls.Config{MinVersion: tls.VersionTLS12},
 	}
 	if opts.TLS != nil {
 		connect.tls = opts.TLS.Clone()

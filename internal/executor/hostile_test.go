@@ -190,7 +190,7 @@ func TestCallIsCancelled(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := cancelled(context.Background())
+			ctx, cancel := cancelled(t.Context())
 			defer cancel()
 			target := listen(t, func(c *conn) {
 				c.request()

@@ -2,7 +2,6 @@ package executor_test
 
 import (
 	"bufio"
-	"context"
 	"io"
 	"net"
 	"net/http"
@@ -216,7 +215,7 @@ func redirects(n int) func(*executor.Work) {
 // call makes one call and checks what holds for every attempt.
 func call(t *testing.T, client *executor.Client, w executor.Work) execution.Attempt {
 	t.Helper()
-	attempt, _ := client.Call(context.Background(), executor.Call{Work: w})
+	attempt, _ := client.Call(t.Context(), executor.Call{Work: w})
 	if attempt.EndedAt.Before(attempt.StartedAt) || attempt.StartedAt.Location() != time.UTC {
 		t.Errorf("the attempt lasts from %s to %s", attempt.StartedAt, attempt.EndedAt)
 	}

@@ -59,7 +59,7 @@ func TestCallOverTLS(t *testing.T) {
 			kind:   execution.ErrTLS, message: "not valid",
 		},
 		"of a version that is too old": {
-			script: overTLS(&tls.Config{Certificates: []tls.Certificate{known.issue(t)}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, fine), //nolint:gosec // the client must refuse it
+			script: overTLS(&tls.Config{Certificates: []tls.Certificate{known.issue(t)}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, fine),
 			kind:   execution.ErrTLS, message: "handshake failed",
 		},
 		"that asks for a client's certificate": {
