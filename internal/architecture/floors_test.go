@@ -27,7 +27,7 @@ var floors = [][]string{
 	3: {"internal/dispatch", "internal/executor"},
 	4: {"internal/mysql", "internal/sqsqueue", "internal/httpapi"},
 	5: {"internal/mysql/mysqltest", "internal/app"},
-	6: {"functions/api", "functions/tick", "functions/executor", "functions/migrate", "infra/local/system", "infra/local/testdb", "infra/templatetest"},
+	6: {"internal/simulation", "functions/api", "functions/tick", "functions/executor", "functions/migrate", "infra/local/system", "infra/local/testdb", "infra/templatetest"},
 	7: {"infra/local", "infra/local/bench", "infra/deploy"},
 }
 

@@ -1,0 +1,239 @@
+package simulation
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing/synctest"
+	"time"
+
+	"github.com/cronjobs/cronjobs/internal/job"
+	"github.com/cronjobs/cronjobs/internal/mysql"
+)
+
+// simulation is one run.
+type simulation struct {
+	opts  Options
+	rng   *rand.Rand
+	db    *sql.DB // disturbed
+	plain *sql.DB // for looking
+	fine  bool
+	begun time.Time
+
+	store      *mysql.Executions
+	jobs       *job.Service
+	categories *job.Categories
+
+	mu      sync.Mutex
+	waiting []*parked
+	actors  []*actor
+	number  int
+	ended   int // transactions that ended
+	dirty   bool
+	queue   []*message
+	calls   []*call
+	made    map[callKey]*call
+
+	step         int
+	faults       int
+	rate         float64 // of faults, per step
+	healed       bool
+	nextTick     time.Time
+	nextPerson   time.Time
+	databaseSkew time.Duration
+
+	jobIDs      []int64
+	categoryIDs []int64
+	named       int
+
+	snapshot
+	findings  []string
+	trace     trace
+	unclaimed int
+}
+
+// maxSteps stops a run that does not come to its end.
+const maxSteps = 30_000
+
+// settle waits until nobody moves, and looks at what was committed.
+func (s *simulation) settle(ctx context.Context) {
+	for {
+		synctest.Wait()
+		s.mu.Lock()
+		var gone *parked
+		for _, w := range s.waiting {
+			if w.crashed {
+				gone = w
+				break
+			}
+		}
+		s.mu.Unlock()
+		if gone == nil {
+			break
+		}
+		s.release(gone, verdict{err: errCrashed, crash: true})
+	}
+	s.observe(ctx)
+}
+
+// committed notes that the database has changed.
+func (s *simulation) committed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dirty = true
+}
+
+func (s *simulation) transactionEnded() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended++
+}
+
+// misbehave is the first part of a run: everything may break at any time.
+func (s *simulation) misbehave(ctx context.Context) {
+	s.rate = []float64{0, 0.005, 0.02, 0.06}[s.rng.IntN(4)]
+	end := time.Now().Add(time.Duration(4+s.rng.IntN(6)) * time.Minute)
+	s.nextTick, s.nextPerson = time.Now(), time.Now().Add(5*time.Second)
+	for time.Now().Before(end) && s.goesOn() {
+		s.settle(ctx)
+		s.step++
+		end = end.Add(s.next(ctx))
+	}
+}
+
+func (s *simulation) goesOn() bool {
+	if s.step >= maxSteps {
+		s.find("end", "%d steps were not enough", s.step)
+	}
+	return len(s.findings) == 0
+}
+
+// next chooses what happens. It returns by how much an outage makes the run
+// longer.
+func (s *simulation) next(ctx context.Context) time.Duration {
+	now := time.Now()
+	all := s.movable()
+	due := s.visible(now)
+	chance := s.rng.IntN(100)
+	switch {
+	case !now.Before(s.nextTick) && chance < 30:
+		return s.tickOrNot(ctx)
+	case !s.healed && !now.Before(s.nextPerson) && chance < 50:
+		s.nextPerson = now.Add(time.Duration(s.rng.IntN(40_000)) * time.Millisecond)
+		s.person(ctx)
+	case len(due) > 0 && chance < 65:
+		s.deliver(ctx, due)
+	case len(all) > 0 && chance < 97:
+		w := all[s.rng.IntN(len(all))]
+		s.move(w)
+	case len(all) > 0:
+		s.pass1(s.pause())
+	default:
+		s.idle(now)
+	}
+	return 0
+}
+
+// move lets one actor go on, well or not.
+func (s *simulation) move(w *parked) {
+	v := s.judge(w)
+	switch {
+	case v.err == nil && v.statement == 0:
+		s.note("%s %s", w.actor, w.label)
+	default:
+		s.faults++
+		s.note("%s %s – %s", w.actor, w.label, v)
+	}
+	s.release(w, v)
+}
+
+// pause is how long nothing happens although something could.
+func (s *simulation) pause() time.Duration {
+	if s.healed {
+		return 20 * time.Millisecond
+	}
+	pauses := []time.Duration{time.Millisecond, 20 * time.Millisecond, 20 * time.Millisecond, 250 * time.Millisecond, 250 * time.Millisecond, time.Second, 7 * time.Second}
+	return pauses[s.rng.IntN(len(pauses))]
+}
+
+// idle lets time pass where nobody can go on now.
+func (s *simulation) idle(now time.Time) {
+	if w := s.deadlocked(); w != nil {
+		s.note("%s %s – the engine ends it, for nobody can go on", w.actor, w.label)
+		s.release(w, verdict{err: errHealed})
+		return
+	}
+	until := s.nextTick
+	if !s.healed && s.nextPerson.Before(until) {
+		until = s.nextPerson
+	}
+	s.mu.Lock()
+	for _, m := range s.queue {
+		if m.visible.Before(until) {
+			until = m.visible
+		}
+	}
+	s.mu.Unlock()
+	if s.alive() > 0 && until.Sub(now) > time.Second {
+		until = now.Truncate(time.Second).Add(time.Second)
+	}
+	s.pass1(max(until.Sub(now), time.Millisecond))
+}
+
+// pass1 lets time pass. Who could have gone on meanwhile was stalled.
+func (s *simulation) pass1(d time.Duration) {
+	if !s.healed {
+		s.mu.Lock()
+		for _, w := range s.waiting {
+			// Twenty seconds are less than the slack of a lease.
+			if w.stalled += d; w.stalled > 15*time.Second {
+				w.faulty = true
+			}
+		}
+		s.mu.Unlock()
+	}
+	time.Sleep(d)
+}
+
+func (s *simulation) sleepUntil(at time.Time) { time.Sleep(time.Until(at)) }
+
+// deadlocked finds who must give up, where all that wait hold each other up.
+func (s *simulation) deadlocked() *parked {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var last *parked
+	for _, w := range s.waiting {
+		if w.seam != atLock || w.frozen.After(time.Now()) {
+			return nil
+		}
+		last = w
+	}
+	return last
+}
+
+// setUp makes categories and jobs.
+func (s *simulation) setUp(ctx context.Context) error {
+	s.made = map[callKey]*call{}
+	s.store = mysql.NewExecutions(s.db)
+	jobs := mysql.NewJobs(s.db)
+	s.jobs = job.NewService(jobs, s.dispatcher(&actor{name: "set-up"}), lookAhead, time.Now)
+	s.categories = job.NewCategories(mysql.NewCategories(s.db), jobs, time.Now)
+	for _, name := range []string{"Even", "Odd"} {
+		c, err := s.categories.Create(ctx, job.CategoryInput{Name: &name, Color: new("#123456")})
+		if err != nil {
+			return fmt.Errorf("category: %w", err)
+		}
+		s.categoryIDs = append(s.categoryIDs, c.ID)
+	}
+	for range 2 + s.rng.IntN(4) {
+		if err := s.create(ctx); err != nil {
+			return err
+		}
+	}
+	var err error
+	s.snapshot, err = s.look(ctx)
+	s.dirty = false
+	return err
+}

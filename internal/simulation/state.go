@@ -1,0 +1,144 @@
+package simulation
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/cronjobs/cronjobs/internal/execution"
+	"github.com/cronjobs/cronjobs/internal/schedule"
+)
+
+// snapshot is the database as it was last seen.
+type snapshot struct {
+	rows       map[int64]*row
+	jobRows    map[int64]*jobRow
+	categoryUp map[int64]bool
+	requests   map[requestKey]request
+	attempts   map[attemptKey]attemptRow
+}
+
+type row struct {
+	id, job         int64
+	trigger         execution.Trigger
+	status          execution.Status
+	attempt         int
+	revision        int
+	fence           int
+	scheduled       time.Time
+	occurrence      sql.Null[time.Time]
+	notBefore       time.Time
+	lease           sql.Null[time.Time]
+	slot            sql.Null[int64]
+	missedUntil     sql.Null[time.Time]
+	missedCount     sql.Null[int64]
+	reason, failure sql.Null[string]
+	resend          sql.Null[time.Time]
+}
+
+func (r *row) String() string {
+	return fmt.Sprintf("execution %d of job %d (%s for %s, %s, attempt %d, fence %d, revision %d, %s)", r.id, r.job, r.trigger,
+		clockTime(r.scheduled), r.status, r.attempt, r.fence, r.revision, r.reason.V)
+}
+
+type jobRow struct {
+	id, category  int64
+	active        bool
+	deleted       bool
+	pattern, zone string
+	version       int
+	revision      int
+	next          sql.Null[time.Time]
+	updated       time.Time
+}
+
+func (j *jobRow) schedule() *schedule.Schedule {
+	parsed, err := schedule.Parse(j.pattern, j.zone)
+	if err != nil {
+		panic(err) // people's patterns were checked
+	}
+	return parsed
+}
+
+type requestKey struct {
+	job      int64
+	revision int
+}
+
+type request struct {
+	retries int
+	skip    bool
+	timeout time.Duration
+	created time.Time
+}
+
+type attemptKey struct {
+	execution      int64
+	attempt, fence int
+}
+
+type attemptRow struct {
+	late    bool
+	failure sql.Null[string]
+}
+
+func (s *simulation) look(ctx context.Context) (now snapshot, err error) {
+	now = snapshot{
+		rows: map[int64]*row{}, jobRows: map[int64]*jobRow{}, categoryUp: map[int64]bool{},
+		requests: map[requestKey]request{}, attempts: map[attemptKey]attemptRow{},
+	}
+	read := func(query string, scan func(*sql.Rows) error) {
+		if err != nil {
+			return
+		}
+		var rows *sql.Rows
+		if rows, err = s.plain.QueryContext(ctx, query); err != nil {
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			if err = scan(rows); err != nil {
+				return
+			}
+		}
+		err = rows.Err()
+	}
+	read(`SELECT id, job_id, trigger_type, status, attempt, revision, fence, scheduled_for, occurrence_at, not_before, lease_until, slot_job_id,
+		missed_until, missed_count, reason, error_kind, resend_after FROM executions`, func(rows *sql.Rows) error {
+		r := &row{}
+		err := rows.Scan(&r.id, &r.job, &r.trigger, &r.status, &r.attempt, &r.revision, &r.fence, &r.scheduled, &r.occurrence, &r.notBefore,
+			&r.lease, &r.slot, &r.missedUntil, &r.missedCount, &r.reason, &r.failure, &r.resend)
+		now.rows[r.id] = r
+		return err
+	})
+	read("SELECT id, category_id, status = 'active', deleted_at IS NOT NULL, cron_pattern, timezone, version, revision, next_run_at, updated_at FROM jobs", func(rows *sql.Rows) error {
+		j := &jobRow{}
+		err := rows.Scan(&j.id, &j.category, &j.active, &j.deleted, &j.pattern, &j.zone, &j.version, &j.revision, &j.next, &j.updated)
+		now.jobRows[j.id] = j
+		return err
+	})
+	read("SELECT id, status = 'active' FROM categories", func(rows *sql.Rows) error {
+		var id int64
+		var up bool
+		err := rows.Scan(&id, &up)
+		now.categoryUp[id] = up
+		return err
+	})
+	read("SELECT job_id, revision, retry_attempts, overlap_policy = 'skip', timeout_ms, created_at FROM job_requests", func(rows *sql.Rows) error {
+		var k requestKey
+		var r request
+		err := rows.Scan(&k.job, &k.revision, &r.retries, &r.skip, &r.timeout, &r.created)
+		r.timeout *= time.Millisecond
+		now.requests[k] = r
+		return err
+	})
+	read("SELECT execution_id, attempt, fence, late, error_kind FROM attempts", func(rows *sql.Rows) error {
+		var k attemptKey
+		var a attemptRow
+		err := rows.Scan(&k.execution, &k.attempt, &k.fence, &a.late, &a.failure)
+		now.attempts[k] = a
+		return err
+	})
+	return now, err
+}
