@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -34,7 +33,7 @@ func run() error {
 		return err
 	}
 	log := telemetry.NewConsole(os.Stdout, telemetry.ParseLevel(cfg.LogLevel))
-	slog.SetDefault(log)
+	telemetry.SetDefault(log)
 
 	interrupted, release := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer release()

@@ -40,7 +40,7 @@ func FromEnvironment(program config.Program) (Env, error) {
 		return Env{}, err
 	}
 	log := telemetry.NewJSON(os.Stdout, telemetry.ParseLevel(cfg.LogLevel))
-	slog.SetDefault(log)
+	telemetry.SetDefault(log)
 	return Env{Config: cfg, Log: log}, nil
 }
 

@@ -5,6 +5,7 @@ package telemetry
 import (
 	"context"
 	"io"
+	"log"
 	"log/slog"
 	"strings"
 
@@ -32,6 +33,13 @@ func NewJSON(w io.Writer, level slog.Level) *slog.Logger {
 // NewConsole makes the logger of the local runner: short lines for a person.
 func NewConsole(w io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(contextual{newConsole(w, level), false})
+}
+
+// SetDefault makes log the process's logger, and silences the standard library's
+// old one: net/http writes bytes of what targets send to it.
+func SetDefault(logger *slog.Logger) {
+	slog.SetDefault(logger)
+	log.SetOutput(io.Discard)
 }
 
 type attrsKey struct{}

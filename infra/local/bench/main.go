@@ -11,7 +11,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -22,6 +21,7 @@ import (
 	"time"
 
 	"github.com/cronjobs/cronjobs/infra/local/database"
+	"github.com/cronjobs/cronjobs/internal/telemetry"
 )
 
 func main() {
@@ -51,7 +51,7 @@ func main() {
 }
 
 func run(ctx context.Context, sizes, engine, poller string, rounds int) error {
-	slog.SetDefault(slog.New(slog.NewTextHandler(io.Discard, nil)))
+	telemetry.SetDefault(slog.New(slog.DiscardHandler))
 	var counts []int
 	for text := range strings.SplitSeq(sizes, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(text))
