@@ -8,6 +8,7 @@ package executor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -67,7 +68,8 @@ type Store interface {
 	// Load reads the named executions that still wait for that attempt.
 	Load(ctx context.Context, refs []execution.Ref) ([]Work, error)
 	// Start makes waiting rows running, each only if it is as it was read and
-	// its instant has come. The answer holds a Started for each work.
+	// its instant has come. The answer holds a Started for each work; beside
+	// an error it may be empty, or tell what had started before.
 	Start(ctx context.Context, now time.Time, works []Work) ([]Started, error)
 	// Finish applies transitions; see execution.Finish.
 	Finish(ctx context.Context, now time.Time, batch []execution.Finish) ([]execution.Finished, error)
@@ -175,14 +177,18 @@ func (r *run) message(body string) error {
 	if err := r.clock.SleepUntil(r.calls, chunk.At.Add(-startAhead)); err != nil {
 		return fmt.Errorf("wait for the start: %w", err)
 	}
-	started, err := r.store.Start(r.records, latest(r.now(), chunk.At), works)
-	if err != nil {
-		return fmt.Errorf("start: %w", err)
+	started, startErr := r.store.Start(r.records, latest(r.now(), chunk.At), works)
+	if startErr != nil {
+		startErr = fmt.Errorf("start: %w", startErr)
+		if len(started) == 0 {
+			return startErr
+		}
 	}
 	// Where the calls must end before the instant comes, they are made, fail as
 	// cancelled, and are recorded so.
 	_ = r.clock.SleepUntil(r.calls, chunk.At)
-	return r.callAll(works, started)
+	// What has started is called even where others could not start.
+	return errors.Join(startErr, r.callAll(works, started))
 }
 
 // prepare lets the caller make its connections before the instant, where there

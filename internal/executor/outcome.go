@@ -28,6 +28,8 @@ func decide(work Work, fence int, attempt execution.Attempt, retryAfter time.Dur
 	if attempt.Response != nil {
 		outcome.Status = attempt.Response.Status
 	}
+	// A call that was very slow sends its own next attempt the slow way.
+	f.Lane = execution.LaneFor(work.Lane, execution.Pace(attempt.EndedAt.Sub(attempt.StartedAt)))
 	delay, again := work.Request.Retry.Next(work.Attempt, outcome, rand.Float64())
 	switch {
 	case attempt.Failure == nil:

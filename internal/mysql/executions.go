@@ -20,11 +20,19 @@ import (
 // waits again; it never meets the former, which touch no running row.
 // Inside a statement keys ascend.
 type Executions struct {
-	db *sql.DB
+	db     *sql.DB
+	limits execution.Limits
 }
 
-// NewExecutions makes the store.
-func NewExecutions(db *sql.DB) *Executions { return &Executions{db: db} }
+// NewExecutions makes the store, with the default limits.
+func NewExecutions(db *sql.DB) *Executions {
+	return &Executions{db: db, limits: execution.DefaultLimits}
+}
+
+// WithLimits is the store under other limits.
+func (s *Executions) WithLimits(limits execution.Limits) *Executions {
+	return &Executions{db: s.db, limits: limits}
+}
 
 // The host and port of a request's URL: enough to keep executions of one host
 // together.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +25,7 @@ type finishing struct {
 func (s *Executions) Finish(ctx context.Context, now time.Time, batch []execution.Finish) ([]execution.Finished, error) {
 	now = utc(now)
 	finished := make([]execution.Finished, len(batch))
+	var held []finishing
 	err := inTx(ctx, s.db, func(tx *sql.Tx) error {
 		all := make([]finishing, len(batch))
 		for i := range batch {
@@ -31,8 +33,8 @@ func (s *Executions) Finish(ctx context.Context, now time.Time, batch []executio
 			all[i] = finishing{&batch[i], &finished[i]}
 		}
 		slices.SortFunc(all, func(a, b finishing) int { return cmp.Compare(a.ID, b.ID) })
-		held, err := lockHeld(ctx, tx, all)
-		if err != nil {
+		var err error
+		if held, err = lockHeld(ctx, tx, all); err != nil {
 			return err
 		}
 		if len(held) > 0 {
@@ -48,7 +50,15 @@ func (s *Executions) Finish(ctx context.Context, now time.Time, batch []executio
 		}
 		return countFinished(ctx, tx, held)
 	})
-	return finished, err
+	if err != nil {
+		return finished, err
+	}
+	// The outcomes are recorded whatever becomes of this; the next outcome of
+	// the same job looks again.
+	if err := s.judgeJobs(ctx, now, held); err != nil {
+		slog.WarnContext(ctx, "jobs were not judged by their outcomes; their next outcome tries again", "err", err)
+	}
+	return finished, nil
 }
 
 // lockHeld locks the rows that are still running under the fence they were
@@ -161,6 +171,7 @@ func retryColumns(now time.Time) []column {
 	return []column{
 		{name: "started_at", cast: "DATETIME(3)", value: func(f finishing) any { return utc(f.FirstStartedAt) }},
 		{name: "not_before", cast: "DATETIME(3)", value: func(f finishing) any { return utc(f.NotBefore) }},
+		{name: "lane", cast: "CHAR", value: func(f finishing) any { return string(f.Lane) }},
 		// Soon, where nobody sends it; a distant one in time to be sent ahead.
 		{name: "resend_after", cast: "DATETIME(3)", value: func(f finishing) any { return utc(retrySweepAt(now, f.NotBefore)) }},
 		{name: "response_status", cast: "SIGNED", value: responseStatus},
@@ -302,65 +313,4 @@ func micros(d *time.Duration) any {
 		return nil
 	}
 	return d.Microseconds()
-}
-
-// jobCounts is what a batch adds to one job's statistics.
-type jobCounts struct {
-	total, success, failed int
-	streak                 int // failures in a row at the batch's end
-	firstFailure           any
-	lastFailure            any
-	last                   finishing
-}
-
-// countFinished adds final runs to their jobs' statistics, in the order in
-// which they ended.
-func countFinished(ctx context.Context, tx *sql.Tx, held []finishing) error {
-	ended := slices.DeleteFunc(slices.Clone(held), func(f finishing) bool { return !f.Finished.Status.Terminal() })
-	if len(ended) == 0 {
-		return nil
-	}
-	slices.SortStableFunc(ended, func(a, b finishing) int { return a.Attempt.EndedAt.Compare(b.Attempt.EndedAt) })
-	counts := map[int64]*jobCounts{}
-	for _, f := range ended {
-		c := counts[f.JobID]
-		if c == nil {
-			c = &jobCounts{}
-			counts[f.JobID] = c
-		}
-		c.total++
-		c.last = f
-		if f.Finished.Status == execution.Success {
-			c.success++
-			c.streak, c.firstFailure = 0, nil
-			continue
-		}
-		c.failed++
-		c.streak++
-		at := utc(f.Attempt.EndedAt)
-		c.lastFailure = at
-		if c.firstFailure == nil {
-			c.firstFailure = at
-		}
-	}
-	var args []any
-	for _, id := range ids(ended, func(f finishing) int64 { return f.JobID }) {
-		c := counts[id.(int64)]
-		args = append(args, id, c.total, c.success, c.failed, c.streak, c.firstFailure, c.lastFailure, c.last.ID,
-			utc(c.last.FirstStartedAt), string(c.last.Finished.Status))
-	}
-	// A job whose batch holds a success starts its streak anew: success_count
-	// tells, for it grew by VALUES(success_count).
-	_, err := execSQL(ctx, tx, `INSERT INTO job_stats (job_id, total_executions, success_count, failed_count, consecutive_failures,
-		first_failure_at, last_failure_at, last_execution_id, last_run_at, last_status) VALUES `+tuples(len(counts), 10)+` ON DUPLICATE KEY UPDATE
-		first_failure_at = IF(VALUES(success_count) > 0, VALUES(first_failure_at), COALESCE(first_failure_at, VALUES(first_failure_at))),
-		consecutive_failures = IF(VALUES(success_count) > 0, VALUES(consecutive_failures), consecutive_failures + VALUES(consecutive_failures)),
-		total_executions = total_executions + VALUES(total_executions),
-		success_count = success_count + VALUES(success_count),
-		failed_count = failed_count + VALUES(failed_count),
-		last_failure_at = COALESCE(VALUES(last_failure_at), last_failure_at),
-		last_execution_id = VALUES(last_execution_id),
-		last_run_at = VALUES(last_run_at),
-		last_status = VALUES(last_status)`, args...)
-	return err
 }

@@ -50,7 +50,8 @@ func (s *Executions) Load(ctx context.Context, refs []execution.Ref) ([]executor
 
 // Start makes waiting rows running. What was started is what is read back by a
 // fresh token: neither the number of changed rows nor the fence tells. Rows of
-// jobs that must not overlap start one by one, each taking its job's slot.
+// jobs that must not overlap start one by one, each taking its job's slot. With
+// an error the answer still tells what had started before it.
 func (s *Executions) Start(ctx context.Context, now time.Time, works []executor.Work) ([]executor.Started, error) {
 	started := make([]executor.Started, len(works))
 	index := map[int64]int{}
@@ -63,65 +64,100 @@ func (s *Executions) Start(ctx context.Context, now time.Time, works []executor.
 		}
 		one, err := s.startExclusive(ctx, now, w)
 		if err != nil {
-			return nil, err
+			return started, err
 		}
 		started[i] = one
 	}
 	if len(group) == 0 {
 		return started, nil
 	}
-	fences, err := s.startGroup(ctx, now, group, false)
+	done, err := s.startGroup(ctx, now, group, false)
 	if err != nil {
-		return nil, err
+		return started, err
 	}
-	for id, fence := range fences {
-		started[index[id]].Fence = fence
+	for id, one := range done {
+		started[index[id]] = one
 	}
 	return started, nil
 }
 
-// startGroup starts works in one transaction and returns the fences of those
-// that started.
-func (s *Executions) startGroup(ctx context.Context, now time.Time, works []executor.Work, exclusive bool) (map[int64]int, error) {
+// startGroup starts works in one transaction and tells what became of those
+// that started or were skipped.
+func (s *Executions) startGroup(ctx context.Context, now time.Time, works []executor.Work, exclusive bool) (map[int64]executor.Started, error) {
 	works = slices.SortedFunc(slices.Values(works), func(a, b executor.Work) int { return cmp.Compare(a.ID, b.ID) })
 	token := make([]byte, 16)
 	_, _ = rand.Read(token) // crypto/rand never fails
-	var fences map[int64]int
+	var done map[int64]executor.Started
 	err := inTx(ctx, s.db, func(tx *sql.Tx) error {
-		active, err := lockActiveCategories(ctx, tx, works, func(w executor.Work) int64 { return w.CategoryID })
-		if err != nil {
+		done = nil
+		runnable, err := s.endUnwanted(ctx, tx, now, works)
+		if err != nil || len(runnable.start) == 0 && len(runnable.skipped) == 0 {
 			return err
 		}
-		var runnable []executor.Work
-		var stopped []executor.Work
-		for _, w := range works {
-			if w.Trigger == execution.Schedule && !active[w.CategoryID] {
-				stopped = append(stopped, w)
-			} else {
-				runnable = append(runnable, w)
+		if len(runnable.start) > 0 {
+			if err := updateRunning(ctx, tx, now, token, runnable.start, exclusive); err != nil {
+				return err
+			}
+			if done, err = readStarted(ctx, tx, token, runnable.start); err != nil {
+				return err
 			}
 		}
-		if err := cancelStopped(ctx, tx, now, stopped); err != nil {
-			return err
+		for _, w := range runnable.skipped {
+			if done == nil {
+				done = map[int64]executor.Started{}
+			}
+			done[w.ID] = executor.Started{Skipped: execution.LimitOfRuns}
 		}
-		if len(runnable) == 0 {
-			fences = nil
-			return nil
-		}
-		if err := updateRunning(ctx, tx, now, token, runnable, exclusive); err != nil {
-			return err
-		}
-		fences, err = readFences(ctx, tx, token, runnable)
-		return err
+		return nil
 	})
 	if err == nil || isDuplicateSlot(err) {
-		return fences, err
+		return done, err
 	}
 	// Perhaps only the answer to the commit was lost: the token tells.
-	if fences, readErr := readFences(ctx, s.db, token, works); readErr == nil && len(fences) > 0 {
-		return fences, nil
+	if done, readErr := readStarted(ctx, s.db, token, works); readErr == nil && len(done) > 0 {
+		return done, nil
 	}
 	return nil, err
+}
+
+// sorted are works by what becomes of them.
+type sorted struct{ start, skipped []executor.Work }
+
+// endUnwanted ends scheduled rows that must not start: those of inactive
+// categories, and in the slow lane those of jobs with too many runs under way.
+func (s *Executions) endUnwanted(ctx context.Context, tx *sql.Tx, now time.Time, works []executor.Work) (sorted, error) {
+	active, err := lockActiveCategories(ctx, tx, works, func(w executor.Work) int64 { return w.CategoryID })
+	if err != nil {
+		return sorted{}, err
+	}
+	var slow []executor.Work
+	for _, w := range works {
+		if w.Lane == execution.Slow && w.Trigger == execution.Schedule && w.Attempt == 1 {
+			slow = append(slow, w)
+		}
+	}
+	var over map[int64]bool
+	if len(slow) > 0 {
+		if over, err = s.overLimit(ctx, tx, ids(slow, func(w executor.Work) int64 { return w.JobID })); err != nil {
+			return sorted{}, err
+		}
+	}
+	var result sorted
+	var stopped []executor.Work
+	for _, w := range works {
+		switch {
+		case w.Trigger == execution.Schedule && !active[w.CategoryID]:
+			stopped = append(stopped, w)
+		case w.Trigger == execution.Schedule && w.Attempt == 1 && over[w.JobID]:
+			result.skipped = append(result.skipped, w)
+		default:
+			result.start = append(result.start, w)
+		}
+	}
+	if err := endWaiting(ctx, tx, now, stopped, execution.Cancelled, "category inactive"); err != nil {
+		return sorted{}, err
+	}
+	return result, endWaiting(ctx, tx, now, result.skipped, execution.Skipped, execution.LimitOfRuns)
 }
 
 func updateRunning(ctx context.Context, tx *sql.Tx, now time.Time, token []byte, works []executor.Work, exclusive bool) error {
@@ -144,7 +180,7 @@ func updateRunning(ctx context.Context, tx *sql.Tx, now time.Time, token []byte,
 	return err
 }
 
-func readFences(ctx context.Context, q querier, token []byte, works []executor.Work) (map[int64]int, error) {
+func readStarted(ctx context.Context, q querier, token []byte, works []executor.Work) (map[int64]executor.Started, error) {
 	idArgs := ids(works, func(w executor.Work) int64 { return w.ID })
 	type row struct {
 		id    int64
@@ -157,22 +193,22 @@ func readFences(ctx context.Context, q querier, token []byte, works []executor.W
 	if err != nil {
 		return nil, err
 	}
-	fences := map[int64]int{}
+	started := map[int64]executor.Started{}
 	for _, r := range rows {
-		fences[r.id] = r.fence
+		started[r.id] = executor.Started{Fence: r.fence}
 	}
-	return fences, nil
+	return started, nil
 }
 
-// cancelStopped ends scheduled rows whose category is inactive.
-func cancelStopped(ctx context.Context, tx *sql.Tx, now time.Time, works []executor.Work) error {
+// endWaiting ends rows that wait, without a call.
+func endWaiting(ctx context.Context, tx *sql.Tx, now time.Time, works []executor.Work, status execution.Status, reason string) error {
 	if len(works) == 0 {
 		return nil
 	}
 	args := ids(works, func(w executor.Work) int64 { return w.ID })
-	_, err := execSQL(ctx, tx, `UPDATE executions SET reason = 'category inactive', ended_at = ?, updated_at = ?, slot_job_id = NULL, resend_after = NULL,
-		status = 'cancelled' WHERE id IN (`+placeholders(len(args))+`) AND status IN ('pending', 'queued')`,
-		slices.Concat([]any{utc(now), utc(now)}, args)...)
+	_, err := execSQL(ctx, tx, `UPDATE executions SET reason = ?, ended_at = ?, updated_at = ?, slot_job_id = NULL, resend_after = NULL,
+		status = ? WHERE id IN (`+placeholders(len(args))+`) AND status IN ('pending', 'queued')`,
+		slices.Concat([]any{reason, utc(now), utc(now), string(status)}, args)...)
 	return err
 }
 
@@ -180,9 +216,9 @@ func cancelStopped(ctx context.Context, tx *sql.Tx, now time.Time, works []execu
 // key is the lock: where another run holds it, this row ends as skipped. A row
 // that waits for a retry holds the slot already.
 func (s *Executions) startExclusive(ctx context.Context, now time.Time, work executor.Work) (executor.Started, error) {
-	fences, err := s.startGroup(ctx, now, []executor.Work{work}, true)
+	done, err := s.startGroup(ctx, now, []executor.Work{work}, true)
 	if err == nil {
-		return executor.Started{Fence: fences[work.ID]}, nil
+		return done[work.ID], nil
 	}
 	if !isDuplicateSlot(err) {
 		return executor.Started{}, err

@@ -1,0 +1,176 @@
+package mysql
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cronjobs/cronjobs/internal/execution"
+)
+
+// jobCounts is what a batch of outcomes adds to one job's statistics.
+type jobCounts struct {
+	total, success, failed int
+	streak                 int // final failures in a row at the batch's end
+	firstFailure           any
+	lastFailure            any
+	lastID, lastRunAt      any
+	lastStatus             any
+	pace                   int
+}
+
+// countFinished adds outcomes to their jobs' statistics, in the order in which
+// they ended: final runs to the counters, every call to the pace.
+func countFinished(ctx context.Context, tx *sql.Tx, held []finishing) error {
+	if len(held) == 0 {
+		return nil
+	}
+	byEnd := slices.SortedStableFunc(slices.Values(held), func(a, b finishing) int { return a.Attempt.EndedAt.Compare(b.Attempt.EndedAt) })
+	counts := map[int64]*jobCounts{}
+	for _, f := range byEnd {
+		c := counts[f.JobID]
+		if c == nil {
+			c = &jobCounts{}
+			counts[f.JobID] = c
+		}
+		c.add(f)
+	}
+	var args []any
+	for _, id := range ids(held, func(f finishing) int64 { return f.JobID }) {
+		c := counts[id.(int64)]
+		args = append(args, id, c.total, c.success, c.failed, c.streak, c.firstFailure, c.lastFailure, c.lastID, c.lastRunAt, c.lastStatus, c.pace)
+	}
+	// A job whose batch holds a success starts its streak of failures anew, and
+	// a pace of the other sign starts anew. Of a job that ran slow and quick in
+	// one batch only the last streak counts.
+	_, err := execSQL(ctx, tx, `INSERT INTO job_stats (job_id, total_executions, success_count, failed_count, consecutive_failures,
+		first_failure_at, last_failure_at, last_execution_id, last_run_at, last_status, pace) VALUES `+tuples(len(counts), 11)+` ON DUPLICATE KEY UPDATE
+		first_failure_at = IF(VALUES(success_count) > 0, VALUES(first_failure_at), COALESCE(first_failure_at, VALUES(first_failure_at))),
+		consecutive_failures = IF(VALUES(success_count) > 0, VALUES(consecutive_failures), consecutive_failures + VALUES(consecutive_failures)),
+		total_executions = total_executions + VALUES(total_executions),
+		success_count = success_count + VALUES(success_count),
+		failed_count = failed_count + VALUES(failed_count),
+		last_failure_at = COALESCE(VALUES(last_failure_at), last_failure_at),
+		last_execution_id = COALESCE(VALUES(last_execution_id), last_execution_id),
+		last_run_at = COALESCE(VALUES(last_run_at), last_run_at),
+		last_status = COALESCE(VALUES(last_status), last_status),
+		pace = IF(pace * VALUES(pace) > 0, GREATEST(-1000, LEAST(1000, pace + VALUES(pace))), VALUES(pace))`, args...)
+	return err
+}
+
+func (c *jobCounts) add(f finishing) {
+	step := execution.Pace(f.Attempt.EndedAt.Sub(f.Attempt.StartedAt))
+	if c.pace*step < 0 {
+		c.pace = 0
+	}
+	c.pace += step
+	if !f.Finished.Status.Terminal() {
+		return
+	}
+	c.total++
+	c.lastID, c.lastRunAt, c.lastStatus = f.ID, utc(f.FirstStartedAt), string(f.Finished.Status)
+	if f.Finished.Status == execution.Success {
+		c.success++
+		c.streak, c.firstFailure = 0, nil
+		return
+	}
+	c.failed++
+	c.streak++
+	at := utc(f.Attempt.EndedAt)
+	c.lastFailure = at
+	if c.firstFailure == nil {
+		c.firstFailure = at
+	}
+}
+
+// judged is a job whose statistics may ask for something.
+type judged struct {
+	id          int64
+	lane        execution.Lane
+	pace        int
+	failures    int
+	first, last sql.NullTime
+}
+
+// judgeJobs looks at the jobs of recorded outcomes: one that fails for too long
+// is stopped, and one whose calls have become slow or quick changes lanes. It
+// runs after the outcomes' own transaction, for it locks jobs, which everywhere
+// else are locked first.
+func (s *Executions) judgeJobs(ctx context.Context, now time.Time, held []finishing) error {
+	if len(held) == 0 {
+		return nil
+	}
+	gone := map[int64]bool{}
+	for _, f := range held {
+		if f.Finished.Status == execution.Failed && execution.SaysGone(f.Attempt.Response) {
+			gone[f.JobID] = true
+		}
+	}
+	args := ids(held, func(f finishing) int64 { return f.JobID })
+	found, err := queryAllSQL(ctx, s.db, func(rows *sql.Rows) (j judged, err error) {
+		err = rows.Scan(&j.id, &j.lane, &j.pace, &j.failures, &j.first, &j.last)
+		return j, err
+	}, `SELECT s.job_id, j.lane, s.pace, s.consecutive_failures, s.first_failure_at, s.last_failure_at
+		FROM job_stats s JOIN jobs j ON j.id = s.job_id WHERE s.job_id IN (`+placeholders(len(args))+`)
+		AND (s.consecutive_failures > 0 OR j.lane = 'slow' OR s.pace > 0)`, args...)
+	if err != nil {
+		return translate(err)
+	}
+	for _, j := range found {
+		reason := s.limits.StopReason(j.failures, j.first.Time, j.last.Time)
+		if gone[j.id] {
+			reason = execution.StoppedByTarget
+		}
+		if reason != "" {
+			if err := s.stopJob(ctx, now, j.id, reason); err != nil {
+				return err
+			}
+		}
+		if lane := execution.LaneFor(j.lane, j.pace); lane != j.lane {
+			// Not a person's change: the version stays.
+			if _, err := execSQL(ctx, s.db, "UPDATE jobs SET lane = ? WHERE id = ?", string(lane), j.id); err != nil {
+				return translate(err)
+			}
+		}
+	}
+	return nil
+}
+
+// stopJob makes an active job failed, as a pause would make it inactive.
+func (s *Executions) stopJob(ctx context.Context, now time.Time, id int64, reason string) error {
+	return inTx(ctx, s.db, func(tx *sql.Tx) error {
+		matched, err := execSQL(ctx, tx, `UPDATE jobs SET status = 'failed', status_reason = ?, next_run_at = NULL, version = version + 1,
+			updated_at = ? WHERE id = ? AND status = 'active' AND deleted_at IS NULL`, cut(reason, 500), utc(now), id)
+		if err != nil || matched == 0 {
+			return err
+		}
+		_, err = execSQL(ctx, tx, `UPDATE executions SET reason = ?, ended_at = ?, updated_at = ?, slot_job_id = NULL, resend_after = NULL,
+			status = 'cancelled' WHERE job_id = ? AND status IN ('pending', 'queued') AND trigger_type = 'schedule'`,
+			"job failed", utc(now), utc(now), id)
+		return err
+	})
+}
+
+// overLimit tells which jobs in the slow lane have as many runs under way as
+// they may. The count is not locked: the limit is a bound on harm, not a rule
+// of the job's.
+func (s *Executions) overLimit(ctx context.Context, q querier, jobIDs []any) (map[int64]bool, error) {
+	type row struct {
+		id      int64
+		running int
+	}
+	rows, err := queryAllSQL(ctx, q, func(rows *sql.Rows) (r row, err error) {
+		err = rows.Scan(&r.id, &r.running)
+		return r, err
+	}, "SELECT job_id, COUNT(*) FROM executions WHERE job_id IN ("+placeholders(len(jobIDs))+") AND status = 'running' GROUP BY job_id", jobIDs...)
+	if err != nil {
+		return nil, fmt.Errorf("running executions: %w", err)
+	}
+	over := map[int64]bool{}
+	for _, r := range rows {
+		over[r.id] = r.running >= s.limits.MaxRunning
+	}
+	return over, nil
+}
