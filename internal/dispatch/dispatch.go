@@ -129,12 +129,13 @@ type ClaimResult struct {
 	Missed   int // summary rows
 }
 
-// StuckRequest bounds one sweep of waiting executions.
+// StuckRequest says which waiting executions to pick, and how many.
 type StuckRequest struct {
-	Limit int
-	// PendingOnly leaves out rows that the queue has acknowledged: it is used
-	// while the queue has a backlog, which resending would multiply.
-	PendingOnly bool
+	Lane execution.Lane
+	// Acknowledged picks rows that the queue has acknowledged a message for;
+	// otherwise those of which no message is known.
+	Acknowledged bool
+	Limit        int
 }
 
 // Lost is a running execution whose worker vanished.
@@ -224,8 +225,9 @@ func (d *Dispatcher) Dispatch(ctx context.Context, waiting []execution.Waiting) 
 	soon := d.clock().Add(MaxDelay)
 	waiting = slices.DeleteFunc(slices.Clone(waiting), func(w execution.Waiting) bool { return w.NotBefore.After(soon) })
 	var failures []error
-	for lane, chunks := range Chunks(waiting) {
-		failures = append(failures, d.send(ctx, d.lanes[lane], chunks)...)
+	chunks := Chunks(waiting)
+	for _, lane := range []execution.Lane{execution.Fast, execution.Slow} {
+		failures = append(failures, d.send(ctx, d.lanes[lane], chunks[lane])...)
 	}
 	return errors.Join(failures...)
 }
