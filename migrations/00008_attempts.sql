@@ -1,6 +1,7 @@
 -- +goose Up
 -- Every call that was made, append-only. late marks an answer that came after
--- its execution had been given to another worker; it changed nothing else.
+-- its execution had been given to another worker; it changed nothing else, and
+-- stands beside the record of the worker's loss, under the same fence.
 -- Phase durations are microseconds, NULL where the phase did not happen.
 CREATE TABLE attempts (
     execution_id       BIGINT        NOT NULL,
@@ -20,7 +21,7 @@ CREATE TABLE attempts (
     tls_us             INT           NULL,
     ttfb_us            INT           NULL,
     total_us           INT           NULL,
-    PRIMARY KEY (execution_id, attempt, fence)
+    PRIMARY KEY (execution_id, attempt, fence, late)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
 -- +goose Down

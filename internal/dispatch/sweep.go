@@ -10,15 +10,19 @@ import (
 	"github.com/cronjobs/cronjobs/internal/schedule"
 )
 
-// Bounds of one tick's sweeping.
+// Bounds of sweeping.
 const (
-	// maxResends keeps a tick from multiplying a backlog.
-	maxResends = 1000
-	// backlogDepth is how many messages may wait before rows that the queue
+	// resendBatch is how many waiting rows are sent again at a time; of those
+	// that the queue has acknowledged one batch a tick, so that a backlog is
+	// not multiplied.
+	resendBatch = 1000
+	// backlogDepth is how many messages may wait in a lane before rows that it
 	// acknowledged count as merely behind, not lost.
 	backlogDepth = 100
 	lostBatch    = 500
-	syncBatch    = 5000
+	// syncBatch bounds the jobs, and with them the waiting rows, that one
+	// transaction locks.
+	syncBatch = 500
 )
 
 // Resend times: after the first message, a row is looked at again after
@@ -29,27 +33,50 @@ const (
 )
 
 func (d *Dispatcher) sweep(ctx context.Context, report *Report) error {
-	if d.nearDeadline(ctx) {
-		return nil
+	var failures []error
+	for _, lane := range []execution.Lane{execution.Fast, execution.Slow} {
+		if d.nearDeadline(ctx) {
+			break
+		}
+		failures = append(failures, d.resendStuck(ctx, lane, report))
 	}
-	return errors.Join(d.resendStuck(ctx, report), d.recoverLost(ctx, report))
+	if !d.nearDeadline(ctx) {
+		failures = append(failures, d.recoverLost(ctx, report))
+	}
+	return errors.Join(failures...)
 }
 
-// resendStuck sends the waiting rows whose message was never acknowledged or
-// seems lost.
-func (d *Dispatcher) resendStuck(ctx context.Context, report *Report) error {
-	depth, err := d.lanes[execution.Fast].Depth(ctx)
-	if err != nil {
-		// Not knowing, treat acknowledged rows as merely behind.
-		depth = backlogDepth + 1
-		d.log.WarnContext(ctx, "the queue's depth is unknown", "err", err)
+// resendStuck sends a lane's waiting rows again: all of which no message is
+// known, and some whose message seems lost.
+func (d *Dispatcher) resendStuck(ctx context.Context, lane execution.Lane, report *Report) error {
+	for !d.nearDeadline(ctx) {
+		stuck, err := d.resend(ctx, StuckRequest{Lane: lane, Limit: resendBatch}, report)
+		if err != nil {
+			return err
+		}
+		if stuck < resendBatch {
+			break
+		}
 	}
-	stuck, err := d.store.TakeStuck(ctx, d.clock(), StuckRequest{Limit: maxResends, PendingOnly: depth > backlogDepth})
+	depth, err := d.lanes[lane].Depth(ctx)
 	if err != nil {
-		return err
+		d.log.WarnContext(ctx, "the queue's depth is unknown; nothing it acknowledged is sent again", "lane", lane, "err", err)
+		return nil
+	}
+	if depth > backlogDepth {
+		return nil
+	}
+	_, err = d.resend(ctx, StuckRequest{Lane: lane, Acknowledged: true, Limit: resendBatch}, report)
+	return err
+}
+
+func (d *Dispatcher) resend(ctx context.Context, request StuckRequest, report *Report) (int, error) {
+	stuck, err := d.store.TakeStuck(ctx, d.clock(), request)
+	if err != nil {
+		return 0, err
 	}
 	report.Resent += len(stuck)
-	return d.Dispatch(ctx, stuck)
+	return len(stuck), d.Dispatch(ctx, stuck)
 }
 
 // recoverLost gives runs whose worker vanished another attempt where the job
@@ -64,10 +91,20 @@ func (d *Dispatcher) recoverLost(ctx context.Context, report *Report) error {
 		d.log.ErrorContext(ctx, "our clock and the database's differ; no lease is judged", "skew", report.Skew)
 		return nil
 	}
+	for !d.nearDeadline(ctx) {
+		lost, err := d.recoverBatch(ctx, report)
+		if err != nil || lost < lostBatch {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Dispatcher) recoverBatch(ctx context.Context, report *Report) (int, error) {
 	now := d.clock()
 	lost, err := d.store.LostLeases(ctx, now, lostBatch)
 	if err != nil || len(lost) == 0 {
-		return err
+		return 0, err
 	}
 	batch := make([]execution.Finish, len(lost))
 	for i, one := range lost {
@@ -75,7 +112,7 @@ func (d *Dispatcher) recoverLost(ctx context.Context, report *Report) error {
 	}
 	finished, err := d.store.Finish(ctx, now, batch)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var again []execution.Waiting
 	for i, done := range finished {
@@ -90,7 +127,7 @@ func (d *Dispatcher) recoverLost(ctx context.Context, report *Report) error {
 			})
 		}
 	}
-	return d.Dispatch(ctx, again)
+	return len(lost), d.Dispatch(ctx, again)
 }
 
 // abandoned is the transition of a run whose lease has ended.

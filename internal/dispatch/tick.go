@@ -23,6 +23,9 @@ const (
 	hiddenPause   = 50 * time.Millisecond
 )
 
+// claimTries is how many claims of one tick may fail before it gives up.
+const claimTries = 3
+
 // Report is what one tick did.
 type Report struct {
 	Claimed   int // rows made to run
@@ -65,11 +68,17 @@ func (d *Dispatcher) nearDeadline(ctx context.Context) bool {
 // then counted.
 func (d *Dispatcher) claimAll(ctx context.Context, report *Report) error {
 	var failures []error
-	hidden := 0
+	hidden, broken := 0, 0
 	for !d.nearDeadline(ctx) {
 		result, err := d.claim(ctx, nil)
 		if err != nil {
-			return errors.Join(append(failures, err)...)
+			failures = append(failures, err)
+			// One transaction's bad luck must not keep the rest waiting for the
+			// next tick.
+			if broken++; broken == claimTries || !pause(ctx, hiddenPause) {
+				return errors.Join(failures...)
+			}
+			continue
 		}
 		report.Jobs += result.Jobs
 		report.Claimed += len(result.Waiting)

@@ -51,6 +51,9 @@ type Work struct {
 	Lane         execution.Lane
 	StartedAt    *time.Time // start of the first attempt, nil before it
 	Request      job.Request
+	// Broken is why the stored request cannot be read; nil normally. Such an
+	// execution fails without a call.
+	Broken error
 }
 
 // Started is what became of one Work in Start.
@@ -171,13 +174,40 @@ func (r *run) message(body string) error {
 		return r.sendBack(works)
 	}
 	r.prepare(chunk.At, works)
-	// The rows are taken just ahead, so that at the instant itself nothing is
-	// left to do but to call. With no time left for calls nothing starts:
-	// another worker has it.
-	if err := r.clock.SleepUntil(r.calls, chunk.At.Add(-startAhead)); err != nil {
+	free, exclusive := split(works)
+	var all sync.WaitGroup
+	var freeErr, exclusiveErr error
+	// Rows are taken just ahead, so that at the instant itself nothing is left
+	// to do but to call. Those that must not overlap are taken at the instant:
+	// the run before may end until then.
+	all.Go(func() { freeErr = r.startAndCall(free, chunk.At.Add(-startAhead), chunk.At) })
+	all.Go(func() { exclusiveErr = r.startAndCall(exclusive, chunk.At, chunk.At) })
+	all.Wait()
+	return errors.Join(freeErr, exclusiveErr)
+}
+
+// split tells works whose job must not overlap from the others.
+func split(works []Work) (free, exclusive []Work) {
+	for _, w := range works {
+		if w.Request.OverlapPolicy == job.OverlapSkip {
+			exclusive = append(exclusive, w)
+		} else {
+			free = append(free, w)
+		}
+	}
+	return free, exclusive
+}
+
+// startAndCall starts works at one time and calls them at their instant.
+func (r *run) startAndCall(works []Work, startAt, at time.Time) error {
+	if len(works) == 0 {
+		return nil
+	}
+	// With no time left for calls nothing starts: another worker has it.
+	if err := r.clock.SleepUntil(r.calls, startAt); err != nil {
 		return fmt.Errorf("wait for the start: %w", err)
 	}
-	started, startErr := r.store.Start(r.records, latest(r.now(), chunk.At), works)
+	started, startErr := r.store.Start(r.records, latest(r.now(), at), works)
 	if startErr != nil {
 		startErr = fmt.Errorf("start: %w", startErr)
 		if len(started) == 0 {
@@ -186,7 +216,7 @@ func (r *run) message(body string) error {
 	}
 	// Where the calls must end before the instant comes, they are made, fail as
 	// cancelled, and are recorded so.
-	_ = r.clock.SleepUntil(r.calls, chunk.At)
+	_ = r.clock.SleepUntil(r.calls, at)
 	// What has started is called even where others could not start.
 	return errors.Join(startErr, r.callAll(works, started))
 }
@@ -242,8 +272,20 @@ func (r *run) callAll(works []Work, started []Started) error {
 	return nil
 }
 
+// call makes the call, or says why it cannot be made.
+func (r *run) call(work Work) (execution.Attempt, time.Duration) {
+	if work.Broken == nil {
+		return r.caller.Call(r.calls, Call{Work: work})
+	}
+	r.log.ErrorContext(r.calls, "a stored request cannot be read", "executionId", work.ID, "jobId", work.JobID, "err", work.Broken)
+	now := r.now()
+	return execution.Attempt{StartedAt: now, EndedAt: now, Failure: &execution.Failure{
+		Kind: execution.ErrInternal, Message: "The stored request cannot be read; edit the job to store it anew.",
+	}}, 0
+}
+
 func (r *run) callOne(work Work, fence int) error {
-	attempt, retryAfter := r.caller.Call(r.calls, Call{Work: work})
+	attempt, retryAfter := r.call(work)
 	attempt.ExecutionID, attempt.Attempt, attempt.Fence = work.ID, work.Attempt, fence
 	finish := decide(work, fence, attempt, retryAfter)
 	done, err := r.finisher.finish(finish)

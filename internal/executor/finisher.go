@@ -14,13 +14,17 @@ import (
 const (
 	groupWait = 5 * time.Millisecond
 	groupMost = 200
+	// groupBytes bounds the answers of a group, which travel in one statement:
+	// servers refuse one of more than 16 MB, and every byte may need an escape.
+	groupBytes = 2 << 20
 )
 
 // How long a database that is away is waited for with outcomes in hand: they
-// are worth more than the slot they hold. The pauses double; together they last
-// about seven seconds, which stopBefore leaves room for.
+// are worth more than the slot they hold, for a call that is not recorded is
+// made again. The pauses double up to the longest; together they outlast a
+// failover. The invocation's own end comes first where it is nearer.
 const (
-	finishTries     = 8
+	finishTries     = 75
 	finishPause     = 100 * time.Millisecond
 	finishPauseMost = 2 * time.Second
 )
@@ -79,18 +83,36 @@ func (f *finisher) gather(first finishing) []finishing {
 	group := []finishing{first}
 	timer := time.NewTimer(groupWait)
 	defer timer.Stop()
-	for len(group) < groupMost {
+	size := answerSize(first)
+	for len(group) < groupMost && size < groupBytes {
 		select {
 		case next, ok := <-f.in:
 			if !ok {
 				return group
 			}
 			group = append(group, next)
+			size += answerSize(next)
 		case <-timer.C:
 			return group
 		}
 	}
 	return group
+}
+
+// answerSize is about how many bytes of an answer are stored.
+func answerSize(f finishing) int {
+	response := f.finish.Attempt.Response
+	if response == nil {
+		return 0
+	}
+	size := len(response.Body)
+	for name, values := range response.Headers {
+		size += len(name)
+		for _, value := range values {
+			size += len(value)
+		}
+	}
+	return size
 }
 
 // record stores a group. Where the database takes it as a whole amiss, each is

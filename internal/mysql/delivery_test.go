@@ -456,7 +456,7 @@ func TestAVanishedWorkerIsReplacedAndItsAnswerIsKeptAsLate(t *testing.T) {
 	late := execution.Finish{
 		ID: work.ID, JobID: j.ID, Fence: fence, Status: execution.Success, FirstStartedAt: work.NotBefore,
 		Attempt: execution.Attempt{
-			ExecutionID: work.ID, Attempt: 1, Fence: fence + 5, StartedAt: work.NotBefore, EndedAt: leaseEnd,
+			ExecutionID: work.ID, Attempt: 1, Fence: fence, StartedAt: work.NotBefore, EndedAt: leaseEnd,
 			Response: &execution.Response{Status: 200},
 		},
 	}
@@ -467,7 +467,7 @@ func TestAVanishedWorkerIsReplacedAndItsAnswerIsKeptAsLate(t *testing.T) {
 	if got := w.text("SELECT CONCAT(status, ' ', attempt) FROM executions WHERE id = ?", work.ID); got != "pending 2" {
 		t.Errorf("execution: %s", got)
 	}
-	if got := w.text("SELECT GROUP_CONCAT(late ORDER BY fence) FROM attempts WHERE execution_id = ?", work.ID); got != "0,1" {
+	if got := w.text("SELECT GROUP_CONCAT(late ORDER BY late) FROM attempts WHERE execution_id = ?", work.ID); got != "0,1" {
 		t.Errorf("late flags: %s", got)
 	}
 }
@@ -596,5 +596,70 @@ func TestAManualRunOfAPausedJob(t *testing.T) {
 	w.want(j.ID, map[string]int{"success": 1}, 1)
 	if got := w.text("SELECT CONCAT(trigger_type, ' ', requested_by, ' ', occurrence_at IS NULL) FROM executions WHERE id = ?", id); got != "manual 7 1" {
 		t.Errorf("execution: %s", got)
+	}
+}
+
+func TestAFinishWhoseAnswerWasLostIsRecognised(t *testing.T) {
+	t.Parallel()
+	for name, status := range map[string]execution.Status{"final": execution.Success, "to be tried again": execution.Pending} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			j := w.minutely("Repeated", nil)
+			work, fence := w.startOne(j.ID)
+			finish := execution.Finish{
+				ID: work.ID, JobID: j.ID, Fence: fence, Trigger: execution.Schedule, Status: status, Lane: execution.Fast,
+				FirstStartedAt: work.NotBefore, NotBefore: work.NotBefore.Add(time.Minute),
+				Attempt: execution.Attempt{
+					ExecutionID: work.ID, Attempt: 1, Fence: fence, StartedAt: work.NotBefore, EndedAt: work.NotBefore.Add(time.Second),
+					Response: &execution.Response{Status: 200},
+				},
+			}
+			for try := range 2 {
+				done, err := w.store.Finish(t.Context(), w.Now(), []execution.Finish{finish})
+				if err != nil || !done[0].Applied || done[0].Status != status {
+					t.Fatalf("try %d: %+v, %v", try+1, done, err)
+				}
+			}
+			if got := w.text("SELECT COUNT(*) FROM attempts WHERE execution_id = ?", work.ID); got != "1" {
+				t.Errorf("%s records of one attempt", got)
+			}
+		})
+	}
+}
+
+func TestOneUnreadableRequestDoesNotHoldUpTheOthers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	broken, healthy := w.minutely("Broken", nil), w.minutely("Beside it", nil)
+	w.exec("UPDATE job_requests SET headers = 'not json' WHERE job_id = ?", broken.ID)
+	w.run(61 * time.Second)
+	w.want(healthy.ID, map[string]int{"success": 1, "queued": 3}, 1)
+	w.want(broken.ID, map[string]int{"failed": 1, "queued": 3}, 0)
+}
+
+func TestAJobThatMovedToAnActiveCategoryIsNotCancelled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	j := w.minutely("Moved", nil)
+	waiting, err := w.store.WaitingAfter(t.Context(), 0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	works, err := w.store.Load(t.Context(), []execution.Ref{{ID: waiting[0].ID, Attempt: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := w.category("Other")
+	w.exec("UPDATE categories SET status = 'inactive' WHERE id = ?", w.work.ID)
+	if _, err := w.jobs.Patch(t.Context(), j.ID, job.Input{CategoryID: &other.ID}, nil); err != nil {
+		t.Fatal(err)
+	}
+	started, err := w.store.Start(t.Context(), works[0].NotBefore, works)
+	if err != nil || started[0].Fence != 0 {
+		t.Fatalf("start: %+v, %v", started, err)
+	}
+	if got := w.text("SELECT status FROM executions WHERE id = ?", works[0].ID); got == "cancelled" {
+		t.Error("the run was cancelled for a category that the job has left")
 	}
 }

@@ -45,7 +45,11 @@ func (s *Executions) Finish(ctx context.Context, now time.Time, batch []executio
 				return err
 			}
 		}
-		if err := insertAttempts(ctx, tx, all); err != nil {
+		unrecorded, err := recognise(ctx, tx, all)
+		if err != nil {
+			return err
+		}
+		if err := insertAttempts(ctx, tx, unrecorded); err != nil {
 			return err
 		}
 		return countFinished(ctx, tx, held)
@@ -69,19 +73,83 @@ func lockHeld(ctx context.Context, tx *sql.Tx, all []finishing) ([]finishing, er
 	for _, f := range all {
 		pairs = append(pairs, f.ID, f.Fence)
 	}
-	locked, err := queryAllSQL(ctx, tx, scanInto[int64], "SELECT id FROM executions WHERE id IN ("+placeholders(len(idArgs))+
+	type start struct {
+		id    int64
+		fence int
+	}
+	locked, err := queryAllSQL(ctx, tx, func(rows *sql.Rows) (s start, err error) {
+		err = rows.Scan(&s.id, &s.fence)
+		return s, err
+	}, "SELECT id, fence FROM executions WHERE id IN ("+placeholders(len(idArgs))+
 		") AND status = 'running' AND (id, fence) IN ("+tuples(len(all), 2)+") ORDER BY id FOR UPDATE", slices.Concat(idArgs, pairs)...)
 	if err != nil {
 		return nil, err
 	}
 	var held []finishing
 	for _, f := range all {
-		if _, ok := slices.BinarySearch(locked, f.ID); ok {
+		if slices.Contains(locked, start{f.ID, f.Fence}) {
 			f.Applied, f.Finished.Status = true, f.Finish.Status
 			held = append(held, f)
 		}
 	}
 	return held, nil
+}
+
+// recognise finds transitions that were applied before: their commit succeeded
+// and its answer was lost. Their own record is there, alike in times and outcome; it
+// is not written again.
+func recognise(ctx context.Context, tx *sql.Tx, all []finishing) (unknown []finishing, err error) {
+	var lost []finishing
+	for _, f := range all {
+		if f.Applied {
+			unknown = append(unknown, f)
+		} else {
+			lost = append(lost, f)
+		}
+	}
+	if len(lost) == 0 {
+		return unknown, nil
+	}
+	type record struct {
+		id             int64
+		attempt, fence int
+		started, ended time.Time
+		response       int
+		failure        execution.ErrorKind
+		now            execution.Status
+		nowAttempt     int
+	}
+	args := ids(lost, func(f finishing) int64 { return f.ID })
+	records, err := queryAllSQL(ctx, tx, func(rows *sql.Rows) (r record, err error) {
+		err = rows.Scan(&r.id, &r.attempt, &r.fence, &r.started, &r.ended, &r.response, &r.failure, &r.now, &r.nowAttempt)
+		return r, err
+	}, `SELECT a.execution_id, a.attempt, a.fence, a.started_at, a.ended_at, COALESCE(a.response_status, 0), COALESCE(a.error_kind, ''),
+		e.status, e.attempt FROM attempts a
+		JOIN executions e ON e.id = a.execution_id WHERE a.late = 0 AND a.execution_id IN (`+placeholders(len(args))+")", args...)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range lost {
+		ours := slices.IndexFunc(records, func(r record) bool {
+			own := record{id: f.ID, attempt: f.Attempt.Attempt, fence: f.Fence, started: r.started, ended: r.ended, now: r.now, nowAttempt: r.nowAttempt}
+			if f.Attempt.Response != nil {
+				own.response = f.Attempt.Response.Status
+			}
+			if f.Attempt.Failure != nil {
+				own.failure = f.Attempt.Failure.Kind
+			}
+			return r == own && r.started.Equal(utc(f.Attempt.StartedAt)) && r.ended.Equal(utc(f.Attempt.EndedAt))
+		})
+		if ours < 0 {
+			unknown = append(unknown, f)
+			continue
+		}
+		f.Applied, f.Finished.Status = true, records[ours].now
+		if f.Finish.Status == execution.Pending && records[ours].nowAttempt == f.Attempt.Attempt+1 {
+			f.Finished.Status = execution.Pending
+		}
+	}
+	return unknown, nil
 }
 
 // endRetriesOfStopped reads the jobs of rows that would wait again, under a
@@ -268,6 +336,9 @@ const maxStoredHeaders = 16 << 10
 // insertAttempts appends the record of each call. The same record again, after
 // a commit whose answer was lost, changes nothing.
 func insertAttempts(ctx context.Context, tx *sql.Tx, all []finishing) error {
+	if len(all) == 0 {
+		return nil
+	}
 	var args []any
 	for _, f := range all {
 		a := f.Attempt

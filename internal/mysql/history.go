@@ -246,7 +246,7 @@ func (s *History) Get(ctx context.Context, id int64) (execution.Execution, error
 				"response_headers", "response_body", "response_truncated", "error_kind", "error_message",
 				"dns_us", "connect_us", "tls_us", "ttfb_us", "total_us").
 			Where(goqu.C("execution_id").Eq(id)).
-			Order(goqu.C("attempt").Asc(), goqu.C("fence").Asc()),
+			Order(goqu.C("attempt").Asc(), goqu.C("fence").Asc(), goqu.C("late").Asc()),
 		scanAttempt)
 	return found, translate(err)
 }

@@ -42,7 +42,8 @@ func countFinished(ctx context.Context, tx *sql.Tx, held []finishing) error {
 		c := counts[id.(int64)]
 		args = append(args, id, c.total, c.success, c.failed, c.streak, c.firstFailure, c.lastFailure, c.lastID, c.lastRunAt, c.lastStatus, c.pace)
 	}
-	// A job whose batch holds a success starts its streak of failures anew, and
+	// The last run is the one that began last, whichever commits last. A job
+	// whose batch holds a success starts its streak of failures anew, and
 	// a pace of the other sign starts anew. Of a job that ran slow and quick in
 	// one batch only the last streak counts.
 	_, err := execSQL(ctx, tx, `INSERT INTO job_stats (job_id, total_executions, success_count, failed_count, consecutive_failures,
@@ -53,9 +54,9 @@ func countFinished(ctx context.Context, tx *sql.Tx, held []finishing) error {
 		success_count = success_count + VALUES(success_count),
 		failed_count = failed_count + VALUES(failed_count),
 		last_failure_at = COALESCE(VALUES(last_failure_at), last_failure_at),
-		last_execution_id = COALESCE(VALUES(last_execution_id), last_execution_id),
-		last_run_at = COALESCE(VALUES(last_run_at), last_run_at),
-		last_status = COALESCE(VALUES(last_status), last_status),
+		last_execution_id = IF(COALESCE(VALUES(last_run_at) >= COALESCE(last_run_at, VALUES(last_run_at)), FALSE), VALUES(last_execution_id), last_execution_id),
+		last_status = IF(COALESCE(VALUES(last_run_at) >= COALESCE(last_run_at, VALUES(last_run_at)), FALSE), VALUES(last_status), last_status),
+		last_run_at = IF(COALESCE(VALUES(last_run_at) >= COALESCE(last_run_at, VALUES(last_run_at)), FALSE), VALUES(last_run_at), last_run_at),
 		pace = IF(pace * VALUES(pace) > 0, GREATEST(-1000, LEAST(1000, pace + VALUES(pace))), VALUES(pace))`, args...)
 	return err
 }

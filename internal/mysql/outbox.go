@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/apperr"
@@ -93,13 +94,15 @@ func (s *Executions) TakeStuck(ctx context.Context, now time.Time, request dispa
 }
 
 func lockStuck(ctx context.Context, tx *sql.Tx, now time.Time, request dispatch.StuckRequest) ([]stuckRow, error) {
-	statuses := "('pending', 'queued')"
-	if request.PendingOnly {
-		statuses = "('pending')"
+	// One status at a time: only then do the rows come in the index's order,
+	// and no others are locked. Ids first: joined tables must not be locked.
+	status := execution.Pending
+	if request.Acknowledged {
+		status = execution.Queued
 	}
-	// Ids first, under the lock: joined tables must not be locked with them.
-	held, err := queryAllSQL(ctx, tx, scanInto[int64], "SELECT id FROM executions WHERE status IN "+statuses+
-		" AND resend_after <= ? ORDER BY resend_after LIMIT ? FOR UPDATE SKIP LOCKED", utc(now), request.Limit)
+	held, err := queryAllSQL(ctx, tx, scanInto[int64], `SELECT id FROM executions FORCE INDEX (ix_executions_waiting)
+		WHERE status = ? AND resend_after <= ? AND lane = ? ORDER BY resend_after LIMIT ? FOR UPDATE SKIP LOCKED`,
+		string(status), utc(now), string(request.Lane), request.Limit)
 	if err != nil || len(held) == 0 {
 		return nil, err
 	}
@@ -115,7 +118,8 @@ func lockStuck(ctx context.Context, tx *sql.Tx, now time.Time, request dispatch.
 // WaitingAfter lists waiting rows with larger ids.
 func (s *Executions) WaitingAfter(ctx context.Context, id int64, limit int) ([]execution.Waiting, error) {
 	waiting, err := queryAllSQL(ctx, s.db, scanWaiting,
-		selectWaiting+"WHERE e.status IN ('pending', 'queued') AND e.id > ? ORDER BY e.id LIMIT ?", id, limit)
+		strings.Replace(selectWaiting, "executions e", "executions e FORCE INDEX (ix_executions_waiting)", 1)+
+			"WHERE e.status IN ('pending', 'queued') AND e.id > ? ORDER BY e.id LIMIT ?", id, limit)
 	return waiting, translate(err)
 }
 

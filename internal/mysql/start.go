@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -27,8 +28,9 @@ func scanWork(rows *sql.Rows) (w executor.Work, err error) {
 	if err != nil {
 		return w, err
 	}
-	if w.Request, err = request.request(); err != nil {
-		return w, fmt.Errorf("request %d of job %d: %w", w.Revision, w.JobID, err)
+	// A request that cannot be read must not hold up the others.
+	if w.Request, w.Broken = request.request(); w.Broken != nil {
+		w.Request = job.Request{OverlapPolicy: job.OverlapAllow}
 	}
 	return w, nil
 }
@@ -50,35 +52,34 @@ func (s *Executions) Load(ctx context.Context, refs []execution.Ref) ([]executor
 
 // Start makes waiting rows running. What was started is what is read back by a
 // fresh token: neither the number of changed rows nor the fence tells. Rows of
-// jobs that must not overlap start one by one, each taking its job's slot. With
-// an error the answer still tells what had started before it.
+// jobs that must not overlap also take their job's slot. With an error the
+// answer still tells what has started.
 func (s *Executions) Start(ctx context.Context, now time.Time, works []executor.Work) ([]executor.Started, error) {
 	started := make([]executor.Started, len(works))
 	index := map[int64]int{}
-	var group []executor.Work
+	var free, exclusive []executor.Work
 	for i, w := range works {
 		index[w.ID] = i
-		if w.Request.OverlapPolicy == job.OverlapAllow {
-			group = append(group, w)
-			continue
+		if w.Request.OverlapPolicy == job.OverlapSkip {
+			exclusive = append(exclusive, w)
+		} else {
+			free = append(free, w)
 		}
-		one, err := s.startExclusive(ctx, now, w)
-		if err != nil {
-			return started, err
+	}
+	var failures []error
+	note := func(done map[int64]executor.Started, err error) {
+		for id, one := range done {
+			started[index[id]] = one
 		}
-		started[i] = one
+		failures = append(failures, err)
 	}
-	if len(group) == 0 {
-		return started, nil
+	if len(free) > 0 {
+		note(s.startGroup(ctx, now, free, false))
 	}
-	done, err := s.startGroup(ctx, now, group, false)
-	if err != nil {
-		return started, err
+	if len(exclusive) > 0 {
+		note(s.startExclusive(ctx, now, exclusive))
 	}
-	for id, one := range done {
-		started[index[id]] = one
-	}
-	return started, nil
+	return started, errors.Join(failures...)
 }
 
 // startGroup starts works in one transaction and tells what became of those
@@ -113,12 +114,35 @@ func (s *Executions) startGroup(ctx context.Context, now time.Time, works []exec
 	if err == nil || isDuplicateSlot(err) {
 		return done, err
 	}
-	// Perhaps only the answer to the commit was lost: the token tells.
-	if done, readErr := readStarted(ctx, s.db, token, works); readErr == nil && len(done) > 0 {
-		return done, nil
-	}
-	return nil, err
+	return s.startedAfterAll(ctx, token, works, err)
 }
+
+// startedAfterAll decides after an error: perhaps only the answer to the commit
+// was lost, and the token tells. A database that has just broken its connection
+// is asked for some seconds: rows that started and are not called would wait
+// for the end of their lease.
+func (s *Executions) startedAfterAll(ctx context.Context, token []byte, works []executor.Work, cause error) (map[int64]executor.Started, error) {
+	for range readTries {
+		done, err := readStarted(ctx, s.db, token, works)
+		if err == nil {
+			if len(done) > 0 {
+				return done, nil
+			}
+			return nil, cause
+		}
+		select {
+		case <-ctx.Done():
+			return nil, cause
+		case <-time.After(readPause):
+		}
+	}
+	return nil, cause
+}
+
+const (
+	readTries = 10
+	readPause = 300 * time.Millisecond
+)
 
 // sorted are works by what becomes of them.
 type sorted struct{ start, skipped []executor.Work }
@@ -154,7 +178,7 @@ func (s *Executions) endUnwanted(ctx context.Context, tx *sql.Tx, now time.Time,
 			result.start = append(result.start, w)
 		}
 	}
-	if err := endWaiting(ctx, tx, now, stopped, execution.Cancelled, "category inactive"); err != nil {
+	if err := endStopped(ctx, tx, now, stopped); err != nil {
 		return sorted{}, err
 	}
 	return result, endWaiting(ctx, tx, now, result.skipped, execution.Skipped, execution.LimitOfRuns)
@@ -200,6 +224,26 @@ func readStarted(ctx context.Context, q querier, token []byte, works []executor.
 	return started, nil
 }
 
+// endStopped cancels rows whose category is inactive. The category was read
+// with the request, some seconds ago: a job that has moved since waits to be
+// sent again.
+func endStopped(ctx context.Context, tx *sql.Tx, now time.Time, works []executor.Work) error {
+	if len(works) == 0 {
+		return nil
+	}
+	args := ids(works, func(w executor.Work) int64 { return w.JobID })
+	still, err := queryAllSQL(ctx, tx, scanInto[int64], `SELECT j.id FROM jobs j JOIN categories c ON c.id = j.category_id
+		WHERE c.status = 'inactive' AND j.id IN (`+placeholders(len(args))+") ORDER BY j.id", args...)
+	if err != nil {
+		return err
+	}
+	works = slices.DeleteFunc(slices.Clone(works), func(w executor.Work) bool {
+		_, stopped := slices.BinarySearch(still, w.JobID)
+		return !stopped
+	})
+	return endWaiting(ctx, tx, now, works, execution.Cancelled, "category inactive")
+}
+
 // endWaiting ends rows that wait, without a call.
 func endWaiting(ctx context.Context, tx *sql.Tx, now time.Time, works []executor.Work, status execution.Status, reason string) error {
 	if len(works) == 0 {
@@ -212,36 +256,51 @@ func endWaiting(ctx context.Context, tx *sql.Tx, now time.Time, works []executor
 	return err
 }
 
-// startExclusive starts a row that also takes its job's slot. The slot's unique
-// key is the lock: where another run holds it, this row ends as skipped. A row
-// that waits for a retry holds the slot already.
-func (s *Executions) startExclusive(ctx context.Context, now time.Time, work executor.Work) (executor.Started, error) {
-	done, err := s.startGroup(ctx, now, []executor.Work{work}, true)
-	if err == nil {
-		return done[work.ID], nil
+// startExclusive starts rows that also take their jobs' slots. The slot's unique
+// key is the lock: where another run holds it, the row ends as skipped. A row
+// that waits for a retry holds its slot already. All are tried at once, and one
+// by one only where one of them meets a held slot.
+func (s *Executions) startExclusive(ctx context.Context, now time.Time, works []executor.Work) (map[int64]executor.Started, error) {
+	done, err := s.startGroup(ctx, now, works, true)
+	if err == nil || !isDuplicateSlot(err) {
+		return done, err
 	}
-	if !isDuplicateSlot(err) {
-		return executor.Started{}, err
+	done = map[int64]executor.Started{}
+	var failures []error
+	for _, w := range works {
+		one, err := s.startGroup(ctx, now, []executor.Work{w}, true)
+		if isDuplicateSlot(err) {
+			one, err = s.skip(ctx, now, w)
+		}
+		for id, started := range one {
+			done[id] = started
+		}
+		failures = append(failures, err)
 	}
+	return done, errors.Join(failures...)
+}
+
+// skip ends a row whose job's slot is held.
+func (s *Executions) skip(ctx context.Context, now time.Time, work executor.Work) (map[int64]executor.Started, error) {
 	reason := "the previous run was still under way"
 	holders, err := queryAllSQL(ctx, s.db, scanInto[int64], "SELECT id FROM executions WHERE slot_job_id = ?", work.JobID)
 	if err != nil {
-		return executor.Started{}, translate(err)
+		return nil, translate(err)
 	}
 	if len(holders) > 0 {
 		reason = fmt.Sprintf("execution %d of this job was still running", holders[0])
 	}
-	skipped := executor.Started{Skipped: reason}
-	err = inTx(ctx, s.db, func(tx *sql.Tx) error {
-		matched, err := execSQL(ctx, tx, `UPDATE executions SET reason = ?, ended_at = ?, updated_at = ?, resend_after = NULL, status = 'skipped'
+	var matched int64
+	err = inTx(ctx, s.db, func(tx *sql.Tx) (err error) {
+		matched, err = execSQL(ctx, tx, `UPDATE executions SET reason = ?, ended_at = ?, updated_at = ?, resend_after = NULL, status = 'skipped'
 			WHERE id = ? AND attempt = ? AND status IN ('pending', 'queued') AND not_before <= ?`,
 			reason, utc(now), utc(now), work.ID, work.Attempt, utc(now))
-		if matched == 0 {
-			skipped = executor.Started{}
-		}
 		return err
 	})
-	return skipped, err
+	if err != nil || matched == 0 {
+		return nil, err
+	}
+	return map[int64]executor.Started{work.ID: {Skipped: reason}}, nil
 }
 
 // isDuplicateSlot recognises the one unique key that a start can meet. It sees

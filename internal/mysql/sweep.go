@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"slices"
@@ -67,7 +68,9 @@ func (s *Executions) stopInactive(ctx context.Context, now time.Time, limit int)
 			return err
 		}
 		count = len(found)
-		_, err = execSQL(ctx, tx, `UPDATE executions SET reason = 'category inactive', ended_at = ?, updated_at = ?, slot_job_id = NULL,
+		// The index is named: for so many jobs the optimizer would read their
+		// whole history.
+		_, err = execSQL(ctx, tx, `UPDATE executions FORCE INDEX (ix_executions_job_status) SET reason = 'category inactive', ended_at = ?, updated_at = ?, slot_job_id = NULL,
 			resend_after = NULL, status = 'cancelled' WHERE job_id IN (`+placeholders(len(args))+`) AND status IN ('pending', 'queued')
 			AND trigger_type = 'schedule' AND job_id IN (SELECT id FROM jobs WHERE next_run_at IS NULL)`,
 			slices.Concat([]any{utc(now), utc(now)}, args)...)
@@ -91,6 +94,15 @@ func (s *Executions) resumeActive(ctx context.Context, limit int, next func(disp
 			ON j.category_id = c.id AND j.status = 'active' AND j.next_run_at IS NULL
 			WHERE c.status = 'active' AND j.deleted_at IS NULL LIMIT ?`, limit)
 		if err != nil {
+			return err
+		}
+		if len(found) == 0 {
+			return nil
+		}
+		// Locked in the order of ids first, as everyone locks jobs.
+		found = slices.SortedFunc(slices.Values(found), func(a, b row) int { return cmp.Compare(a.ID, b.ID) })
+		all := ids(found, func(r row) int64 { return r.ID })
+		if _, err := queryAllSQL(ctx, tx, scanInto[int64], "SELECT id FROM jobs WHERE id IN ("+placeholders(len(all))+") ORDER BY id FOR UPDATE", all...); err != nil {
 			return err
 		}
 		values := newCase("id")

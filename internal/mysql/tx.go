@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/doug-martin/goqu/v9"
@@ -165,6 +166,7 @@ const (
 	// TiDB answers 9007 (write conflict) and 8002 in place of a deadlock.
 	errTiDBWriteConflict = 9007
 	errTiDBTxnRetryable  = 8002
+	errUnknown           = 1105
 )
 
 func hasNumber(err error, numbers ...uint16) bool {
@@ -184,7 +186,9 @@ func isDuplicate(err error) bool { return hasNumber(err, errDuplicate) }
 
 func isRetryable(err error) bool {
 	return errors.Is(err, errLostRace) ||
-		hasNumber(err, errDeadlock, errLockWaitTimeout, errTiDBWriteConflict, errTiDBTxnRetryable)
+		hasNumber(err, errDeadlock, errLockWaitTimeout, errTiDBWriteConflict, errTiDBTxnRetryable) ||
+		// TiDB has no number of its own for giving up on a contended row.
+		hasNumber(err, errUnknown) && strings.Contains(err.Error(), "pessimistic lock retry limit reached")
 }
 
 // translate gives the errors of the driver their place among the product's

@@ -68,7 +68,7 @@ func (q *queue) addresses() config.Queues {
 }
 
 // poll sets a poller going for each lane.
-func (q *queue) poll(ctx context.Context, work *sync.WaitGroup, executor lambda.Handler, limited bool, log *slog.Logger) error {
+func (q *queue) poll(ctx context.Context, work *sync.WaitGroup, executor lambda.Handler, limited bool, log *slog.Logger, failed func(error)) error {
 	for _, name := range []string{fastQueue, slowQueue} {
 		client, err := sqsqueue.NewClient(ctx, region, q.endpoint.URL)
 		if err != nil {
@@ -86,7 +86,7 @@ func (q *queue) poll(ctx context.Context, work *sync.WaitGroup, executor lambda.
 		}
 		work.Go(func() {
 			if err := poller.Run(ctx); err != nil {
-				log.Error("a poller ended", "queue", name, "err", err)
+				failed(fmt.Errorf("the poller of %s ended: %w", name, err))
 			}
 		})
 	}

@@ -187,7 +187,7 @@ func (s *System) serve(ctx context.Context, cfg config.Config, listener net.List
 	// Work outlives the start's context, and ends with Stop.
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stopWork = stop
-	if err := s.queue.poll(work, &s.work, lambda.NewHandler(executor), s.opts.Limited, s.log); err != nil {
+	if err := s.queue.poll(work, &s.work, lambda.NewHandler(executor), s.opts.Limited, s.log, s.fail); err != nil {
 		return err
 	}
 	s.work.Go(func() { s.ticks(work, lambda.NewHandler(tick)) })
@@ -198,14 +198,14 @@ func (s *System) serve(ctx context.Context, cfg config.Config, listener net.List
 	s.server = &http.Server{Handler: front, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	go func() {
 		if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			s.failed <- fmt.Errorf("the API's server ended: %w", err)
+			s.fail(fmt.Errorf("the API's server ended: %w", err))
 		}
 	}()
 	if s.db != nil {
 		go func() {
 			<-s.db.Exited()
 			if work.Err() == nil {
-				s.failed <- fmt.Errorf("the database server ended by itself; see %s", s.db.LogFile)
+				s.fail(fmt.Errorf("the database server ended by itself; see %s", s.db.LogFile))
 			}
 		}()
 	}
@@ -224,6 +224,14 @@ func (s *System) migrate(ctx context.Context, env app.Env) error {
 	}
 	s.AdminCreated = result.AdminCreated
 	return nil
+}
+
+// fail reports that a part has ended by itself; the first report counts.
+func (s *System) fail(err error) {
+	select {
+	case s.failed <- err:
+	default:
+	}
 }
 
 // Failed answers an error if a part that must run ends by itself.
