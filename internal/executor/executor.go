@@ -127,7 +127,10 @@ func (e *Executor) Run(ctx context.Context, bodies []string) []error {
 	recordCtx, cancelRecords := beforeDeadline(context.WithoutCancel(ctx), ctx, recordBefore)
 	defer cancelRecords()
 
-	r := &run{Executor: e, calls: callCtx, records: recordCtx, finisher: newFinisher(recordCtx, e, len(bodies))}
+	r := &run{
+		Executor: e, calls: callCtx, records: recordCtx,
+		finisher: newFinisher(recordCtx, e, len(bodies)), slots: newSlots(maxCalls),
+	}
 	errs := make([]error, len(bodies))
 	var all sync.WaitGroup
 	for i, body := range bodies {
@@ -154,6 +157,7 @@ type run struct {
 	calls    context.Context // ends when calls must
 	records  context.Context // outlasts it, for what was started must be recorded
 	finisher *finisher
+	slots    *slots
 }
 
 func (r *run) message(body string) error {
@@ -207,6 +211,11 @@ func (r *run) startAndCall(works []Work, startAt, at time.Time) error {
 	if err := r.clock.SleepUntil(r.calls, startAt); err != nil {
 		return fmt.Errorf("wait for the start: %w", err)
 	}
+	if err := r.slots.take(r.calls, len(works)); err != nil {
+		return fmt.Errorf("wait for other calls: %w", err)
+	}
+	idle := len(works) // slots of works that do not start
+	defer func() { r.slots.give(idle) }()
 	started, startErr := r.store.Start(r.records, latest(r.now(), at), works)
 	if startErr != nil {
 		startErr = fmt.Errorf("start: %w", startErr)
@@ -218,6 +227,11 @@ func (r *run) startAndCall(works []Work, startAt, at time.Time) error {
 	// cancelled, and are recorded so.
 	_ = r.clock.SleepUntil(r.calls, at)
 	// What has started is called even where others could not start.
+	for _, one := range started {
+		if one.Fence != 0 {
+			idle--
+		}
+	}
 	return errors.Join(startErr, r.callAll(works, started))
 }
 
@@ -286,6 +300,7 @@ func (r *run) call(work Work) (execution.Attempt, time.Duration) {
 
 func (r *run) callOne(work Work, fence int) error {
 	attempt, retryAfter := r.call(work)
+	r.slots.give(1)
 	attempt.ExecutionID, attempt.Attempt, attempt.Fence = work.ID, work.Attempt, fence
 	finish := decide(work, fence, attempt, retryAfter)
 	done, err := r.finisher.finish(finish)

@@ -12,12 +12,18 @@ import (
 // call. Servers give silent connections up after some seconds.
 const warmFor = 3 * time.Second
 
+// warmMost bounds the connections that wait in a process that may open so many
+// files: calls need descriptors too.
+func warmMost(files int) int { return max(files*2/5, 16) }
+
 // warmConns holds connections that are ready and have carried nothing yet, by
 // scheme and address: a burst of calls should find nothing left to do at its
 // instant but to send requests. A connection is handed out once.
 type warmConns struct {
 	mu    sync.Mutex
 	ready map[string][]warmConn
+	count int
+	most  int
 }
 
 type warmConn struct {
@@ -26,7 +32,9 @@ type warmConn struct {
 	since time.Time
 }
 
-func newWarmConns() *warmConns { return &warmConns{ready: map[string][]warmConn{}} }
+func newWarmConns() *warmConns {
+	return &warmConns{ready: map[string][]warmConn{}, most: warmMost(openFiles())}
+}
 
 // take hands out a connection that is still open; nil where there is none.
 func (w *warmConns) take(scheme, address string) net.Conn {
@@ -41,6 +49,7 @@ func (w *warmConns) take(scheme, address string) net.Conn {
 		}
 		last := waiting[len(waiting)-1]
 		w.ready[key] = waiting[:len(waiting)-1]
+		w.count--
 		w.mu.Unlock()
 		// Wall time: the process may have been frozen in between.
 		if time.Since(last.since.Round(0)) < warmFor && stillOpen(last.raw, last.Conn != last.raw) {
@@ -54,6 +63,11 @@ func (w *warmConns) put(scheme, address string, conn warmConn) {
 	key := scheme + " " + address
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.count >= w.most {
+		_ = conn.Close()
+		return
+	}
+	w.count++
 	w.ready[key] = append(w.ready[key], conn)
 }
 
@@ -67,6 +81,7 @@ func (w *warmConns) drop() {
 			if time.Since(conn.since.Round(0)) < warmFor {
 				kept = append(kept, conn)
 			} else {
+				w.count--
 				_ = conn.Close()
 			}
 		}

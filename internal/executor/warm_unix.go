@@ -31,3 +31,12 @@ func stillOpen(conn net.Conn, underTLS bool) bool {
 	})
 	return err == nil && open
 }
+
+// openFiles is how many files this process may have open at once.
+func openFiles() int {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return 256
+	}
+	return int(min(uint64(limit.Cur), 1<<14)) //nolint:gosec // bounded
+}
