@@ -2,6 +2,7 @@ package job
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -89,7 +90,7 @@ func (s *Service) Resume(ctx context.Context, id int64) (Job, error) {
 // at once; its history stays. versions are as with Replace.
 func (s *Service) Delete(ctx context.Context, id int64, versions []int) error {
 	now := s.now()
-	_, err := s.store.UpdateJob(ctx, id, 0, now, func(current Job, _ *CategoryRef) (Change, error) {
+	_, err := s.update(ctx, id, 0, now, func(current Job, _ *CategoryRef) (Change, error) {
 		if err := checkVersion(current.Version, versions); err != nil {
 			return Change{}, err
 		}
@@ -117,7 +118,7 @@ func (s *Service) edit(ctx context.Context, id int64, in Input, versions []int, 
 		rescheduled = change.Reschedule
 		return change, err
 	}
-	edited, err := s.store.UpdateJob(ctx, id, value(in.CategoryID), now, decide)
+	edited, err := s.update(ctx, id, value(in.CategoryID), now, decide)
 	if err != nil {
 		return Job{}, err
 	}
@@ -125,6 +126,26 @@ func (s *Service) edit(ctx context.Context, id int64, in Input, versions []int, 
 		s.dispatch(ctx, edited, now)
 	}
 	return edited, nil
+}
+
+// update carries out a change. Where the ticks are behind, what the job's
+// schedule already has behind it is claimed first: the change would drop it
+// without a record.
+func (s *Service) update(ctx context.Context, id, categoryID int64, now time.Time,
+	decide func(current Job, category *CategoryRef) (Change, error),
+) (Job, error) {
+	edited, err := s.store.UpdateJob(ctx, id, categoryID, now, decide)
+	if !errors.Is(err, ErrDue) {
+		return edited, err
+	}
+	if err := s.scheduler.DispatchJobs(ctx, []int64{id}); err != nil {
+		slog.WarnContext(ctx, "in-line dispatch failed, a tick will do it", "jobId", id, "error", err)
+	}
+	return s.store.UpdateJob(ctx, id, categoryID, now, func(current Job, category *CategoryRef) (Change, error) {
+		change, err := decide(current, category)
+		change.DueClaimed = true
+		return change, err
+	})
 }
 
 // dispatch hands a job over whose next run is near. The change is committed by

@@ -2,6 +2,7 @@ package job
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -43,6 +44,10 @@ type Change struct {
 	ForgetFailures bool
 	// Delete frees the name and takes the job out of every list.
 	Delete bool
+	// DueClaimed says that instants up to now have been claimed as far as they
+	// can be. Without it, a change of the schedule of an active job that has
+	// some left is refused with ErrDue: it would drop them without a record.
+	DueClaimed bool
 }
 
 // Cancel says which waiting runs of a job a change ends.
@@ -73,6 +78,10 @@ func (c Cancel) Reason() string {
 		return ""
 	}
 }
+
+// ErrDue is a store's answer to a change that comes before the claim of
+// instants which the job's present schedule already has behind it.
+var ErrDue = errors.New("job: due instants are not claimed yet")
 
 // Filter selects and orders jobs. Zero values do not filter.
 type Filter struct {

@@ -663,3 +663,22 @@ func TestAJobThatMovedToAnActiveCategoryIsNotCancelled(t *testing.T) {
 		t.Error("the run was cancelled for a category that the job has left")
 	}
 }
+
+func TestAnEditAfterAStandstillDropsNothingThatWasDue(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	j := w.minutely("Edited late", func(in *job.Input) { in.CronPattern = new("*/5 * * * *") })
+	w.pass(21*time.Minute + 30*time.Second) // no tick came; 12:05 to 12:20 are behind
+	if _, err := w.jobs.Patch(t.Context(), j.ID, job.Input{URL: new("https://example.com/new")}, nil); err != nil {
+		t.Fatal(err)
+	}
+	w.run(time.Second)
+	// 12:20 is late and runs with the request it was due with.
+	w.want(j.ID, map[string]int{"missed": 1, "success": 1, "queued": 1}, 1)
+	if got := w.calls[0].Request.URL; got == "https://example.com/new" {
+		t.Error("an instant that was already due ran with the edited request")
+	}
+	if got := w.text("SELECT missed_count FROM executions WHERE status = 'missed'"); got != "3" {
+		t.Errorf("%s instants are summed up, want 3", got)
+	}
+}
