@@ -28,10 +28,10 @@ help: ## List the targets
 		/^[a-zA-Z_-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: ## Run the whole system on this machine, database included (reads .env)
+run: ## Run the whole system on this machine, database included (reads .env; the environment comes first)
 	@echo '… building (the first time takes about a minute)'
 	@go build -o .build/local ./infra/local
-	@set -a; if [ -f .env ]; then . ./.env; fi; set +a; exec .build/local
+	@given=$$(export -p); set -a; if [ -f .env ]; then . ./.env; fi; set +a; eval "$$given"; exec .build/local
 
 .PHONY: bench
 bench: ## Measure it on this machine (docs/benchmarks.md)

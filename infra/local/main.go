@@ -76,7 +76,11 @@ Cron Jobs Management System, ready in %s
 `, took.Round(10*time.Millisecond), s.URL, s.URL, s.Engine, cfg.LocalDataDir)
 	switch {
 	case s.AdminCreated:
-		fmt.Printf("\n  Sign in as  %s\n  Password    %s\n\n", s.AdminEmail, s.AdminPassword)
+		password := s.AdminPassword
+		if cfg.AdminPassword != "" {
+			password = "the one that ADMIN_PASSWORD gives"
+		}
+		fmt.Printf("\n  Sign in as  %s\n  Password    %s\n\n", s.AdminEmail, password)
 	default:
 		fmt.Println("\n  The users are those that the database holds; the first admin's password was shown at the first start.")
 		fmt.Println()

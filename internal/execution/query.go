@@ -10,6 +10,9 @@ type Query struct {
 	Status     Status
 	Trigger    Trigger
 	From, To   *time.Time // on ScheduledFor, both inclusive
+	// DueBy leaves out what is not due yet. It is no filter that a client
+	// chose, and moves with the clock from page to page.
+	DueBy *time.Time
 	// Search is a part of the job's name, whatever its case; with
 	// SearchErrors also of the error's message.
 	Search       string

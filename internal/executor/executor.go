@@ -11,9 +11,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/cronjobs/cronjobs/internal/apperr"
 	"github.com/cronjobs/cronjobs/internal/execution"
 	"github.com/cronjobs/cronjobs/internal/job"
 )
@@ -31,6 +33,11 @@ const (
 	// stopBefore is how long before the invocation's deadline calls that still
 	// run are cancelled and recorded.
 	stopBefore = 15 * time.Second
+	// How long a database that is away is waited for before rows start: about
+	// two minutes.
+	awayTries     = 65
+	awayPause     = 100 * time.Millisecond
+	awayPauseMost = 2 * time.Second
 	// recordBefore is how long before the deadline recording itself gives up,
 	// so that the invocation can still answer.
 	recordBefore = time.Second
@@ -167,7 +174,11 @@ func (r *run) message(body string) error {
 		r.log.ErrorContext(r.calls, "a message is not ours; it is dropped", "err", err)
 		return nil
 	}
-	works, err := r.store.Load(r.calls, chunk.Executions)
+	var works []Work
+	err = r.whileAway(func() (err error) {
+		works, err = r.store.Load(r.calls, chunk.Executions)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("load: %w", err)
 	}
@@ -188,6 +199,25 @@ func (r *run) message(body string) error {
 	all.Go(func() { exclusiveErr = r.startAndCall(exclusive, chunk.At, chunk.At) })
 	all.Wait()
 	return errors.Join(freeErr, exclusiveErr)
+}
+
+// whileAway tries again while the database is away: a message that is given back
+// to the queue is hidden there for much longer.
+func (r *run) whileAway(do func() error) error {
+	for try, pause := 1, awayPause; ; try++ {
+		err := do()
+		if err == nil || try == awayTries || !apperr.Is(err, apperr.Unavailable) {
+			return err
+		}
+		if r.clock.SleepUntil(r.calls, r.clock.Now().Add(pause)) != nil {
+			return err
+		}
+		pause = min(2*pause, awayPauseMost)
+	}
+}
+
+func anyStarted(started []Started) bool {
+	return slices.ContainsFunc(started, func(s Started) bool { return s.Fence != 0 || s.Skipped != "" })
 }
 
 // split tells works whose job must not overlap from the others.
@@ -216,7 +246,14 @@ func (r *run) startAndCall(works []Work, startAt, at time.Time) error {
 	}
 	idle := len(works) // slots of works that do not start
 	defer func() { r.slots.give(idle) }()
-	started, startErr := r.store.Start(r.records, latest(r.now(), at), works)
+	var started []Started
+	startErr := r.whileAway(func() (err error) {
+		started, err = r.store.Start(r.records, latest(r.now(), at), works)
+		if anyStarted(started) {
+			return nil // what did not start is left to a tick
+		}
+		return err
+	})
 	if startErr != nil {
 		startErr = fmt.Errorf("start: %w", startErr)
 		if len(started) == 0 {

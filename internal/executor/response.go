@@ -65,7 +65,7 @@ func judge(response *execution.Response) *execution.Failure {
 	case isRedirectStatus(status):
 		return &execution.Failure{
 			Kind:    execution.ErrRedirect,
-			Message: fmt.Sprintf("The target answered with a redirect (%d) that the job does not follow; see maxRedirects.", status),
+			Message: fmt.Sprintf("The target answered with a redirect (%d) that was not followed: it names no address, or the job's maxRedirects were used up.", status),
 		}
 	default:
 		return &execution.Failure{

@@ -185,6 +185,9 @@ func (s *History) conditions(ctx context.Context, q execution.Query) (where []go
 	if q.To != nil {
 		where = append(where, executionTable.Col("scheduled_for").Lte(utc(*q.To)))
 	}
+	if q.DueBy != nil {
+		where = append(where, executionTable.Col("scheduled_for").Lte(utc(*q.DueBy)))
+	}
 	if q.CategoryID != 0 {
 		of, err := s.ofJobs(ctx, goqu.I("j.category_id").Eq(q.CategoryID))
 		if err != nil {

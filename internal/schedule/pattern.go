@@ -76,8 +76,8 @@ func splitFields(text string) ([]string, error) {
 	if len(texts) == 1 && strings.HasPrefix(texts[0], "@") {
 		expansion, known := macros[texts[0]]
 		if !known {
-			return nil, patternError("the macro %s is not known; use @yearly, @annually, @monthly, "+
-				"@weekly, @daily, @midnight or @hourly", quote(strings.ToLower(texts[0])))
+			return nil, patternError("this macro is not known; use @yearly, @annually, @monthly, " +
+				"@weekly, @daily, @midnight or @hourly")
 		}
 		texts = strings.Fields(expansion)
 	}

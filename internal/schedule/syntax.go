@@ -2,7 +2,7 @@ package schedule
 
 import (
 	"fmt"
-	"strings"
+	"regexp"
 )
 
 // SyntaxError says what is wrong with a pattern or with the name of a zone.
@@ -59,19 +59,17 @@ func fieldError(spec *fieldSpec, format string, args ...any) *SyntaxError {
 	}
 }
 
-// quote makes a piece of a caller's text fit to appear in a message: printable
-// ASCII, and short.
+// shown is what a piece of a pattern may look like to be repeated in a message:
+// numbers, signs and names of months or days. Anything else is not shown again:
+// it may be anything.
+var shown = regexp.MustCompile(`^(?:[A-Za-z]{0,3}[0-9*/,#?-]{0,6}){1,3}$`)
+
+// quote names a piece of a pattern in a message.
 func quote(text string) string {
-	const most = 24
-	cut := ""
-	if len(text) > most {
-		text, cut = text[:most], "…"
+	if len(text) > 12 || text == "" || !shown.MatchString(text) || letters.MatchString(text) {
+		return "a value"
 	}
-	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return '?'
-		}
-		return r
-	}, text)
-	return `"` + text + cut + `"`
+	return `"` + text + `"`
 }
+
+var letters = regexp.MustCompile(`[A-Za-z]{4}`)

@@ -68,13 +68,13 @@ func loadZone(name string) (*zone, error) {
 	file, ok := files[name]
 	if !ok {
 		if spelled, found := respell(files, name); found {
-			return nil, zoneError("the time zone %s is spelled %s; %s", quote(name), spelled, want)
+			return nil, zoneError("this time zone is spelled %s; %s", spelled, want)
 		}
-		return nil, zoneError("the time zone %s is not known; %s", quote(name), want)
+		return nil, zoneError("this time zone is not known; %s", want)
 	}
 	location, err := readZone(file)
 	if err != nil {
-		return nil, zoneError("the time zone %s cannot be read; %s", quote(name), want)
+		return nil, zoneError("this time zone cannot be read; %s", want)
 	}
 	return &zone{name: file.Name, location: location, segments: layOut(location)}, nil
 }

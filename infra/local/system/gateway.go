@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"maps"
@@ -37,8 +38,13 @@ func newGateway(api lambda.Handler, log *slog.Logger) http.Handler { return gate
 
 func (g gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBody))
-	if err != nil {
+	var tooLong *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLong):
 		answer(w, http.StatusRequestEntityTooLarge, "Request Too Long")
+		return
+	case err != nil:
+		answer(w, http.StatusBadRequest, "Bad Request")
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), apiTimeout)

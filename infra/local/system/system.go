@@ -192,9 +192,15 @@ func (s *System) serve(ctx context.Context, cfg config.Config, listener net.List
 	}
 	s.work.Go(func() { s.ticks(work, lambda.NewHandler(tick)) })
 
-	front := http.NewServeMux()
-	front.Handle(echoPath, echo{})
-	front.Handle("/", newGateway(apiHandler, s.log))
+	gateway := newGateway(apiHandler, s.log)
+	// No mux: it would clean paths and answer them itself.
+	front := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == echoPath {
+			echo{}.ServeHTTP(w, r)
+			return
+		}
+		gateway.ServeHTTP(w, r)
+	})
 	s.server = &http.Server{Handler: front, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	go func() {
 		if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
