@@ -162,9 +162,6 @@ func (s *simulation) checkStart(before snapshot, was, is *row) {
 	if is.attempt > asked.retries+1 {
 		s.find("I8", "%d retries are allowed: %s", asked.retries, is)
 	}
-	if is.slot.Valid != asked.skip {
-		s.find("I6", "its slot is not as its overlap policy: %s", is)
-	}
 	if !is.lease.Valid {
 		s.find("lease", "leased until %s: %s", is.lease.V, is)
 	}
@@ -181,7 +178,7 @@ func (s *simulation) checkStart(before snapshot, was, is *row) {
 func (s *simulation) checkFinish(before, now snapshot, was, is *row) {
 	j := before.jobRows[is.job]
 	record, kept := now.attempts[attemptKey{is.id, was.attempt, was.fence}]
-	if !kept || record.late {
+	if !kept {
 		s.find("I9", "no record of attempt %d under fence %d: %s", was.attempt, was.fence, is)
 	}
 	c := s.made[callKey{is.id, was.attempt}]
@@ -257,12 +254,17 @@ func (s *simulation) checkJob(before, now snapshot, was, is *jobRow) {
 		case was.next.Valid:
 			s.unclaimed += len(was.schedule().Between(was.next.V.Add(-time.Millisecond), time.Now(), 1000))
 		case is.next.Valid:
-			s.checkNothingBetween(is, time.Now(), is.next.V)
+			// By a tick whose clock may be ahead.
+			s.checkNothingBetween(is, time.Now().Add(maxSkew), is.next.V)
 		}
 		return
 	}
 	if was.next.Valid {
-		s.unclaimed += len(was.schedule().Between(was.next.V.Add(-time.Millisecond), is.updated, 1000))
+		unclaimed := was.schedule().Between(was.next.V.Add(-time.Millisecond), is.updated, 1000)
+		s.unclaimed += len(unclaimed)
+		if a := s.committer; len(unclaimed) > 0 && a != nil && a.name == "person" && !a.faulty {
+			s.find("I10", "%s changes job %d at %s, and %d due instants from %s on have no row", a, is.id, clockTime(is.updated), len(unclaimed), unclaimed[0])
+		}
 	}
 	if is.next.Valid {
 		s.checkNothingBetween(is, is.updated, is.next.V)

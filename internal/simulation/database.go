@@ -125,7 +125,7 @@ func (c *conn) pass(ctx context.Context, query string, args []driver.NamedValue,
 	}
 	if writes {
 		if c.tx == nil {
-			c.s.committed()
+			c.s.committed(actorOf(ctx))
 		} else {
 			c.tx.wrote = true
 		}
@@ -201,7 +201,7 @@ func (t *transaction) Commit() error {
 	err := inner.Commit()
 	c.s.transactionEnded()
 	if err == nil && t.wrote {
-		c.s.committed()
+		c.s.committed(actorOf(t.ctx))
 	}
 	if err == nil && v.err != nil {
 		return c.fail(t.ctx, v)

@@ -16,7 +16,7 @@ const maxJobs = 8
 
 // patterns are frequent, so that much happens in a few minutes.
 var patterns = []string{
-	"* * * * *", "* * * * *", "*/2 * * * *", "*/20 * * * * *", "30 * * * * *", "1-59/3 * * * *", "0 */3 * * * *", "*/5 * * * *", "7 2,3,12 * * *",
+	"* * * * *", "* * * * *", "*/2 * * * *", "*/20 * * * * *", "*/30 * * * * *", "30 * * * * *", "5,10 * * * * *", "1-59/3 * * * *", "0 0-59/3 1-3,12,23 * * *", "*/5 * * * *",
 }
 
 var zones = []string{"UTC", "UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu"}
@@ -65,7 +65,7 @@ func (s *simulation) person(ctx context.Context) {
 	}
 	var what string
 	var act func(context.Context) error
-	switch s.rng.IntN(20) {
+	switch s.rng.IntN(22) {
 	case 0, 1, 2:
 		what, act = fmt.Sprintf("pauses %d", id), func(ctx context.Context) error { _, err := s.jobs.Pause(ctx, id); return err }
 	case 3, 4, 5, 6:
@@ -88,12 +88,12 @@ func (s *simulation) person(ctx context.Context) {
 		}
 	case 15:
 		what, act = fmt.Sprintf("inactivates category %d", category), of(job.CategoryInactive)
-	case 16:
+	case 16, 20, 21:
 		what, act = fmt.Sprintf("activates category %d", category), of(job.CategoryActive)
 	case 17:
 		what, act = fmt.Sprintf("moves %d to category %d", id, category), patch(job.Input{CategoryID: &category})
 	case 18:
-		if s.rng.IntN(2) == 0 {
+		if s.rng.IntN(3) == 0 {
 			what, act = fmt.Sprintf("deletes %d", id), func(ctx context.Context) error { return s.jobs.Delete(ctx, id, nil) }
 			break
 		}
@@ -134,7 +134,7 @@ func (s *simulation) tickOrNot(ctx context.Context) time.Duration {
 		s.tick(ctx, 0)
 		return 0
 	}
-	if s.rng.Float64() < 2*s.rate {
+	if s.rng.Float64() < 2*s.mood.faults {
 		skew = time.Duration(s.rng.IntN(180_000)-90_000) * time.Millisecond
 	}
 	switch {

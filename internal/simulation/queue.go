@@ -108,39 +108,30 @@ func (s *simulation) deliver(ctx context.Context, due []*message) {
 		chance, later := s.rng.Float64(), time.Duration(s.rng.IntN(90_000))*time.Millisecond
 		switch {
 		case s.healed:
-		case chance < s.rate:
+		case chance < s.mood.faults:
 			s.faults++
 			s.note("a message is lost")
 			continue
-		case chance < 3*s.rate+0.02:
-			s.faults++
-			s.note("a message is doubled")
-			s.put(&message{body: m.body, visible: time.Now().Add(later / time.Duration(1+s.rng.IntN(50)))})
-		case chance < 4*s.rate+0.02:
+		case chance < 2*s.mood.faults:
 			s.faults++
 			s.note("a message is late by %s", later)
 			m.visible = time.Now().Add(later)
 			s.put(m)
 			continue
-		case chance < 5*s.rate+0.025:
+		case chance < 3*s.mood.faults+0.005:
 			s.faults++
 			s.note("a message names a wrong instant")
 			m.body = lie(m.body, -later/10)
+		case chance < 3*s.mood.faults+0.005+s.mood.doubled:
+			s.faults++
+			s.note("a message is doubled")
+			s.put(&message{body: m.body, visible: time.Now().Add(later / time.Duration(1+s.rng.IntN(50)))})
 		}
 		m.received++
 		held = append(held, m)
 	}
 	if len(held) > 0 {
 		s.execute(ctx, held)
-	}
-}
-
-// early brings a message before its time.
-func (s *simulation) early() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.queue) > 0 {
-		s.queue[s.rng.IntN(len(s.queue))].visible = time.Now()
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -36,8 +37,10 @@ type Options struct {
 	// that cannot answer at once that a row is locked.
 	Coarse bool
 	// Rewrite changes statements on their way to the database, to see that a
-	// guard is missed when it is gone. It also gets "COMMIT".
+	// guard is missed when it is gone.
 	Rewrite func(query string) string
+	// Trace shows the whole run, found fault or not.
+	Trace io.Writer
 	// At is the migrated database to use; nil takes one from mysqltest.
 	At *mysql.Options
 }

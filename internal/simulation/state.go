@@ -78,10 +78,8 @@ type attemptKey struct {
 	attempt, fence int
 }
 
-type attemptRow struct {
-	late    bool
-	failure sql.Null[string]
-}
+// attemptRow is the record of an attempt that was not late.
+type attemptRow struct{ failure sql.Null[string] }
 
 func (s *simulation) look(ctx context.Context) (now snapshot, err error) {
 	now = snapshot{
@@ -133,10 +131,10 @@ func (s *simulation) look(ctx context.Context) (now snapshot, err error) {
 		now.requests[k] = r
 		return err
 	})
-	read("SELECT execution_id, attempt, fence, late, error_kind FROM attempts", func(rows *sql.Rows) error {
+	read("SELECT execution_id, attempt, fence, error_kind FROM attempts WHERE late = 0", func(rows *sql.Rows) error {
 		var k attemptKey
 		var a attemptRow
-		err := rows.Scan(&k.execution, &k.attempt, &k.fence, &a.late, &a.failure)
+		err := rows.Scan(&k.execution, &k.attempt, &k.fence, &a.failure)
 		now.attempts[k] = a
 		return err
 	})

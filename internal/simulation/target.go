@@ -47,7 +47,11 @@ func (s *simulation) answer(w executor.Work) answer {
 	n *= 0xbf58476d1ce4e5b9
 	n ^= n >> 32
 	a := answer{takes: 20*time.Millisecond + time.Duration(n>>8%900)*time.Millisecond}
-	switch n % 16 {
+	kind := n % 16
+	if s.mood.failing && n>>16%2 == 0 {
+		kind %= 4
+	}
+	switch kind {
 	case 0, 1:
 		a.status = 500
 	case 2:
@@ -61,6 +65,10 @@ func (s *simulation) answer(w executor.Work) answer {
 	case 6:
 		// Slow, and so met by the next instant.
 		a.status, a.takes = 200, w.Request.Timeout-50*time.Millisecond
+	case 7:
+		if a.status = 200; n>>40%4 == 0 {
+			a.status = 410 // for good: the job stops
+		}
 	default:
 		a.status = 200
 	}

@@ -32,7 +32,11 @@ func (t *trace) String() string {
 
 // note writes a line of the trace.
 func (s *simulation) note(format string, args ...any) {
-	s.trace.add(fmt.Sprintf("%5d %s ", s.step, time.Now().UTC().Format("15:04:05.000")) + fmt.Sprintf(format, args...))
+	line := fmt.Sprintf("%5d %s ", s.step, time.Now().UTC().Format("15:04:05.000")) + fmt.Sprintf(format, args...)
+	if s.opts.Trace != nil {
+		fmt.Fprintln(s.opts.Trace, line)
+	}
+	s.trace.add(line)
 }
 
 // find notes something that the protocol forbids.

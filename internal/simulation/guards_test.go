@@ -1,0 +1,181 @@
+package simulation_test
+
+import (
+	"log/slog"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/cronjobs/cronjobs/internal/mysql"
+	"github.com/cronjobs/cronjobs/internal/mysql/mysqltest"
+	"github.com/cronjobs/cronjobs/internal/simulation"
+)
+
+// guard is one of the conditions that keep the promise, and how a statement
+// reads without it.
+type guard struct {
+	without func(query string) string
+	// races: only others' moves inside a transaction show that it is needed.
+	races bool
+	// seed is one that is known to miss it.
+	seed uint64
+}
+
+// swap puts one text in the place of another.
+func swap(old, replacement string) func(string) string {
+	return func(query string) string { return strings.ReplaceAll(query, old, replacement) }
+}
+
+// ignore makes the columns of a compared tuple match whatever is given: the
+// tuple's places are those of the columns, an empty name stays compared.
+func ignore(columns string, ignored ...string) func(string) string {
+	marks := make([]string, len(ignored))
+	given := make([]string, len(ignored))
+	for i, column := range ignored {
+		given[i], marks[i] = "?", "?"
+		if column != "" {
+			marks[i] = "COALESCE(" + column + ", ?)"
+		}
+	}
+	return func(query string) string {
+		before, after, found := strings.Cut(query, "("+columns+") IN (")
+		if !found {
+			return query
+		}
+		return before + "(" + columns + ") IN (" + strings.ReplaceAll(after, "("+strings.Join(given, ", ")+")", "("+strings.Join(marks, ", ")+")")
+	}
+}
+
+func both(rewrites ...func(string) string) func(string) string {
+	return func(query string) string {
+		for _, rewrite := range rewrites {
+			query = rewrite(query)
+		}
+		return query
+	}
+}
+
+var leaseTerm = regexp.MustCompile(`lease_until = CAST\((CASE .*? END) AS DATETIME\(3\)\)`)
+
+var claimed = regexp.MustCompile(`AND (\(id, version, next_run_at\) IN \(.*\))$`)
+
+// ignoredHint is an engine that does not know SKIP LOCKED, nor locks rows that
+// are read for it.
+var ignoredHint = swap(" FOR UPDATE SKIP LOCKED", "")
+
+// cancels are the updates by which people's changes end waiting rows.
+func cancels(edit bool) func(string) string {
+	return func(query string) string {
+		if strings.HasPrefix(query, "UPDATE `executions` SET") && strings.Contains(query, "`occurrence_at`") == edit {
+			return strings.Replace(query, " WHERE (", " WHERE (FALSE AND ", 1)
+		}
+		return query
+	}
+}
+
+var guards = map[string]guard{
+	"the claim's compare-and-swap": {without: both(ignoredHint, func(q string) string { return claimed.ReplaceAllString(q, "AND (TRUE OR $1)") }), races: true},
+	"the token that is read back":  {without: swap("AND claim_token = ? AND status", "AND (TRUE OR claim_token = ?) AND status")},
+	"the revision in the start":    {without: ignore("id, attempt, revision", "", "", "revision")},
+	"the attempt in the start":     {without: ignore("id, attempt, revision", "", "attempt", "")},
+	"the status in the start": {without: swap(`status IN ('pending', 'queued') AND not_before <= ?
+		AND (id, attempt, revision)`, `status <> 'running' AND not_before <= ?
+		AND (id, attempt, revision)`)},
+	"the instant in the start":  {without: swap("AND not_before <= ?\n\t\tAND (id,", "AND (TRUE OR not_before <= ?)\n\t\tAND (id,")},
+	"the category in the start": {without: swap("SELECT id, status FROM categories", "SELECT id, 'active' FROM categories")},
+	"the overlap slot":          {without: swap("slot_job_id = job_id", "slot_job_id = NULL")},
+	"the fence in the finish":   {without: ignore("id, fence", "", "fence")},
+	"the length of the lease": {without: func(q string) string {
+		return leaseTerm.ReplaceAllString(q, "lease_until = DATE_SUB(CAST($1 AS DATETIME(3)), INTERVAL 31 SECOND)")
+	}},
+	"the job of a row that waits again": {without: swap("SELECT id, status <> 'active', deleted_at IS NOT NULL FROM jobs", "SELECT id, FALSE, FALSE FROM jobs")},
+	"the lock on that job": {
+		without: func(q string) string {
+			if strings.HasPrefix(q, "SELECT id, status <> 'active', deleted_at IS NOT NULL FROM jobs") {
+				return strings.ReplaceAll(q, " LOCK IN SHARE MODE", "")
+			}
+			return q
+		}, races: true,
+	},
+	"the resend of what waits":     {without: swap("WHERE status = ? AND resend_after <= ? AND lane = ?", "WHERE FALSE AND status = ? AND resend_after <= ? AND lane = ?")},
+	"the sweep of lost leases":     {without: swap("AND e.lease_until < ?", "AND FALSE AND e.lease_until < ?")},
+	"the end of the lease":         {without: swap("AND e.lease_until < ?", "AND (TRUE OR e.lease_until < ?)")},
+	"the cancelling by a pause":    {without: cancels(false)},
+	"the cancelling by an edit":    {without: cancels(true)},
+	"what may live again":          {without: swap("IF(status = 'cancelled' AND fence = 0,", "IF(status <> 'running',")},
+	"the status of what is queued": {without: swap("AND status = 'pending' AND (id, attempt)", "AND (id, attempt)")},
+	"the lock of a run's job":      {without: swap("SELECT id FROM jobs WHERE id = ? LOCK IN SHARE MODE", "SELECT id FROM jobs WHERE id = ?"), races: true},
+}
+
+// tries is how many seeds may miss a guard's absence.
+const tries = 80
+
+func TestWithoutAGuardItBreaks(t *testing.T) {
+	t.Parallel()
+	for name, g := range guards {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			seeds := []uint64{}
+			if g.seed != 0 {
+				seeds = append(seeds, g.seed)
+			}
+			for seed := range uint64(tries) {
+				seeds = append(seeds, seed+1)
+			}
+			requireFound(t, seeds, simulation.Options{Rewrite: g.without}, g.races)
+		})
+	}
+}
+
+// requireFound lives through seeds until one breaks.
+func requireFound(t *testing.T, seeds []uint64, opts simulation.Options, races bool) {
+	t.Helper()
+	var rewritten atomic.Int64
+	if without := opts.Rewrite; without != nil {
+		opts.Rewrite = func(query string) string {
+			changed := without(query)
+			if changed != query {
+				rewritten.Add(1)
+			}
+			return changed
+		}
+	}
+	for i, seed := range seeds {
+		opts.Seed = seed
+		report := simulation.Run(t, opts)
+		if len(report.Findings) > 0 {
+			t.Logf("missed by seed %d, the %d. tried: %s", seed, i+1, report.Findings[0])
+			return
+		}
+		if races && !report.Fine {
+			t.Skip("this engine does not answer at once that a row is locked, so nobody moves inside another's transaction")
+		}
+	}
+	t.Errorf("%d seeds do not miss it; %d statements were without it", len(seeds), rewritten.Load())
+}
+
+func TestWithoutTheUniqueKeyItBreaks(t *testing.T) {
+	t.Parallel()
+	db, at := mysqltest.Empty(t), mysqltest.Options(t)
+	ctx := t.Context()
+	if _, err := mysql.MigrateUp(ctx, db, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ExecContext(ctx, "ALTER TABLE executions DROP INDEX uq_executions_occurrence"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.QueryRowContext(ctx, "SELECT DATABASE()").Scan(&at.Database); err != nil {
+		t.Fatal(err)
+	}
+	// The schema keeps what a seed leaves, so there is one try.
+	requireFound(t, []uint64{1}, simulation.Options{At: &at}, false)
+}
+
+// An engine that knows no SKIP LOCKED is what the compare-and-swap is for.
+func TestWithoutTheHintItHolds(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(6) {
+		simulation.Check(t, simulation.Options{Seed: seed + 1, Rewrite: ignoredHint})
+	}
+}
