@@ -51,7 +51,7 @@ func (c *Client) Call(ctx context.Context, call Call) (execution.Attempt, time.D
 
 	attempt := execution.Attempt{StartedAt: c.clock.Now().UTC().Truncate(time.Millisecond)}
 	begun := time.Now()
-	response, phases, err := c.follow(withCall(ctx), call.Work)
+	response, phases, err := c.follow(withCall(ctx), call.Work) //nolint:bodyclose // read closes it
 	var retryAt string
 	if response != nil {
 		retryAt = response.Header.Get("Retry-After")

@@ -276,8 +276,12 @@ func TestOrigin(t *testing.T) {
 		{"http://a.test/x", "http://A.test:80/y?z"}, {"https://a.test", "https://a.test:443/"}, {"http://[::1]/", "http://[::1]:80"},
 	}
 	other := [][2]string{
-		{"http://a.test/", "https://a.test/"}, {"http://a.test:443/", "https://a.test:443/"}, {"http://a.test/", "http://b.test/"},
-		{"http://a.test/", "http://a.test:8080/"}, {"http://a.test/", "http://sub.a.test/"}, {"http://a.test/", "http://a.test./"},
+		{"http://a.test/", "https://a.test/"},
+		{"http://a.test:443/", "https://a.test:443/"},
+		{"http://a.test/", "http://b.test/"},
+		{"http://a.test/", "http://a.test:8080/"},
+		{"http://a.test/", "http://sub.a.test/"},
+		{"http://a.test/", "http://a.test./"},
 	}
 	origin := func(address string) string {
 		u, err := url.Parse(address)
