@@ -144,10 +144,12 @@ type Lost struct {
 	Retry            execution.RetryPolicy
 }
 
-// NewRun is a run that a person asked for.
+// NewRun is a run that a person asked for: of a job with its present request,
+// or, where ReplayOf is set, of that execution's job with the request that it
+// was made with.
 type NewRun struct {
 	JobID       int64
-	Trigger     execution.Trigger
+	ReplayOf    int64
 	RequestedBy int64
 	ResendAfter time.Time
 }
@@ -204,17 +206,26 @@ func (d *Dispatcher) DispatchJobs(ctx context.Context, jobIDs []int64) error {
 // running. A message that cannot be sent is not an error: the row waits for a
 // tick.
 func (d *Dispatcher) RunNow(ctx context.Context, jobID, userID int64) (int64, error) {
+	return d.runNow(ctx, NewRun{JobID: jobID, RequestedBy: userID})
+}
+
+// Replay makes an execution's call once more, with the request that it was made
+// with, as an execution of its own. Errors are those of RunNow.
+func (d *Dispatcher) Replay(ctx context.Context, executionID, userID int64) (int64, error) {
+	return d.runNow(ctx, NewRun{ReplayOf: executionID, RequestedBy: userID})
+}
+
+func (d *Dispatcher) runNow(ctx context.Context, run NewRun) (int64, error) {
 	now := d.clock()
-	run, err := d.store.CreateRun(ctx, now, NewRun{
-		JobID: jobID, Trigger: execution.Manual, RequestedBy: userID, ResendAfter: now.Add(sendGrace),
-	})
+	run.ResendAfter = now.Add(sendGrace)
+	waiting, err := d.store.CreateRun(ctx, now, run)
 	if err != nil {
 		return 0, err
 	}
-	if err := d.Dispatch(ctx, []execution.Waiting{run}); err != nil {
-		d.log.WarnContext(ctx, "a manual run waits for the next tick", "executionId", run.ID, "err", err)
+	if err := d.Dispatch(ctx, []execution.Waiting{waiting}); err != nil {
+		d.log.WarnContext(ctx, "a run by hand waits for the next tick", "executionId", waiting.ID, "err", err)
 	}
-	return run.ID, nil
+	return waiting.ID, nil
 }
 
 // Dispatch sends messages for waiting executions, soonest first, and marks

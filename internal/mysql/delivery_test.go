@@ -682,3 +682,38 @@ func TestAnEditAfterAStandstillDropsNothingThatWasDue(t *testing.T) {
 		t.Errorf("%s instants are summed up, want 3", got)
 	}
 }
+
+func TestAReplayMakesTheCallThatWasMade(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	j := w.minutely("Replayed", func(in *job.Input) { in.Status = new("inactive") })
+	first, err := w.dispatcher.RunNow(t.Context(), j.ID, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.deliver()
+	if _, err := w.jobs.Patch(t.Context(), j.ID, job.Input{URL: new("https://example.com/new")}, nil); err != nil {
+		t.Fatal(err)
+	}
+	again, err := w.dispatcher.Replay(t.Context(), first, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.deliver()
+	w.want(j.ID, map[string]int{"success": 2}, 2)
+	if w.calls[0].Request.URL != w.calls[1].Request.URL || w.calls[1].ID != again {
+		t.Errorf("replayed %+v as %+v", w.calls[0], w.calls[1])
+	}
+	if got := w.text("SELECT CONCAT(trigger_type, ' ', replay_of = ?, ' ', requested_by) FROM executions WHERE id = ?", first, again); got != "replay 1 8" {
+		t.Errorf("execution: %s", got)
+	}
+	if err := w.jobs.Delete(t.Context(), j.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.dispatcher.Replay(t.Context(), first, 8); !apperr.Is(err, apperr.Conflict) {
+		t.Errorf("replay for a deleted job: %v", err)
+	}
+	if _, err := w.dispatcher.Replay(t.Context(), 1<<50, 8); !apperr.Is(err, apperr.NotFound) {
+		t.Errorf("replay of nothing: %v", err)
+	}
+}

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cronjobs/cronjobs/internal/apperr"
 	"github.com/cronjobs/cronjobs/internal/dispatch"
 	"github.com/cronjobs/cronjobs/internal/execution"
 )
@@ -121,53 +120,4 @@ func (s *Executions) WaitingAfter(ctx context.Context, id int64, limit int) ([]e
 		strings.Replace(selectWaiting, "executions e", "executions e FORCE INDEX (ix_executions_waiting)", 1)+
 			"WHERE e.status IN ('pending', 'queued') AND e.id > ? ORDER BY e.id LIMIT ?", id, limit)
 	return waiting, translate(err)
-}
-
-// CreateRun records a manual run, unless the job is gone or, where runs must
-// not overlap, one is under way.
-func (s *Executions) CreateRun(ctx context.Context, now time.Time, run dispatch.NewRun) (execution.Waiting, error) {
-	now = utc(now)
-	waiting := execution.Waiting{Attempt: 1, NotBefore: now}
-	err := inTx(ctx, s.db, func(tx *sql.Tx) error {
-		type jobRow struct {
-			revision int
-			lane     execution.Lane
-			host     string
-			overlap  string
-		}
-		// The lock holds a deletion back until the row exists, so that the
-		// deletion cancels it.
-		if _, err := queryAllSQL(ctx, tx, scanInto[int64], "SELECT id FROM jobs WHERE id = ? LOCK IN SHARE MODE", run.JobID); err != nil {
-			return err
-		}
-		rows, err := queryAllSQL(ctx, tx, func(rows *sql.Rows) (j jobRow, err error) {
-			err = rows.Scan(&j.revision, &j.lane, &j.host, &j.overlap)
-			return j, err
-		}, "SELECT j.revision, j.lane, "+hostOfURL+`, r.overlap_policy FROM jobs j
-			JOIN job_requests r ON r.job_id = j.id AND r.revision = j.revision WHERE j.id = ? AND j.deleted_at IS NULL`, run.JobID)
-		if err != nil {
-			return err
-		}
-		if len(rows) == 0 {
-			return apperr.New(apperr.NotFound, "There is no job with this id.")
-		}
-		if rows[0].overlap == "skip" {
-			holder, err := queryAllSQL(ctx, tx, scanInto[int64], "SELECT id FROM executions WHERE slot_job_id = ?", run.JobID)
-			if err != nil {
-				return err
-			}
-			if len(holder) > 0 {
-				return apperr.Newf(apperr.Conflict, "Execution %d of this job is still running, and its overlap policy is skip.", holder[0])
-			}
-		}
-		waiting.Lane, waiting.Host = rows[0].lane, rows[0].host
-		insert := dialect.Insert("executions").Rows(map[string]any{
-			"job_id": run.JobID, "trigger_type": string(run.Trigger), "scheduled_for": now, "status": string(execution.Pending),
-			"lane": string(rows[0].lane), "revision": rows[0].revision, "attempt": 1, "fence": 0, "not_before": now,
-			"resend_after": utc(run.ResendAfter), "requested_by": run.RequestedBy, "created_at": now, "updated_at": now,
-		})
-		waiting.ID, err = insertID(ctx, tx, insert)
-		return err
-	})
-	return waiting, err
 }
