@@ -45,6 +45,21 @@ func FromEnvironment(program config.Program) (Env, error) {
 	return Env{Config: cfg, Log: log}, nil
 }
 
+// Handler reads a program's configuration and makes its handler, for a main. A
+// start that cannot succeed ends the process, and says why in its log.
+func Handler[H any](program config.Program, newHandler func(context.Context, Env) (H, func() error, error)) H {
+	env, err := FromEnvironment(program)
+	if err == nil {
+		var handler H
+		if handler, _, err = newHandler(context.Background(), env); err == nil {
+			return handler
+		}
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+	panic("unreachable")
+}
+
 func (e Env) withDefaults() Env {
 	if e.Log == nil {
 		e.Log = slog.Default()
