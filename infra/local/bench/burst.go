@@ -117,7 +117,7 @@ func measure(ctx context.Context, server *database.Server, dir string, jobs int,
 		return measurement{}, err
 	}
 	defer func() { _ = db.Close() }()
-	if err := store(ctx, db, jobs, t.url); err != nil {
+	if err := storeJobs(ctx, db, jobs, t.url+"/bench", time.Time{}); err != nil {
 		return measurement{}, err
 	}
 
@@ -131,21 +131,6 @@ func measure(ctx context.Context, server *database.Server, dir string, jobs int,
 		all = append(all, m)
 	}
 	return medians(all), nil
-}
-
-// store writes jobs that are not scheduled yet. They go into the tables
-// directly: a hundred thousand requests would measure something else.
-func store(ctx context.Context, db *sql.DB, jobs int, url string) error {
-	for i := range jobs {
-		if _, err := db.ExecContext(ctx, `INSERT INTO jobs (name, name_key, description, cron_pattern, timezone, category_id, method, status,
-			created_at, updated_at) VALUES (?, ?, 'A job of the benchmark', '0 0 1 1 *', 'UTC', 1, 'GET', 'active', NOW(), NOW())`,
-			fmt.Sprint("bench ", i), fmt.Sprint("bench ", i)); err != nil {
-			return err
-		}
-	}
-	_, err := db.ExecContext(ctx, `INSERT INTO job_requests (job_id, revision, method, url, body_secret, timeout_ms, max_redirects, retry_attempts,
-		retry_delay_ms, retry_backoff, overlap_policy, created_at) SELECT id, 1, 'GET', ?, 0, 30000, 0, 0, 1000, 'fixed', 'allow', NOW() FROM jobs`, url+"/bench")
-	return err
 }
 
 // oneRound makes every job due at one instant and waits for the calls.

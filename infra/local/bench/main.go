@@ -1,10 +1,20 @@
-// Command bench measures the system on this machine: how late calls are when
-// many jobs are due in the same second. It starts the whole local system beside
-// a target of its own, lets one tick claim the jobs, and compares what the
-// target received with what was due.
+// Command bench measures the system on this machine, and prints how far each
+// figure is from its bar:
 //
-//	make bench                     jobs 100, 1000 and 5000, poller free and limited
-//	make bench ARGS='-jobs 1000'   one size
+//   - lateness: how late calls are when many jobs are due in the same second. It
+//     starts the whole local system beside a target of its own, lets one tick
+//     claim the jobs, and compares what the target received with what was due.
+//   - claim: how many due occurrences one tick claims and sends in a second,
+//     beside what the database takes in plain inserts.
+//   - executor: executions a second against a quick target, their round trips
+//     to the database, and memory.
+//   - idle: a tick with many jobs stored and none due.
+//
+// The parts:
+//
+//	make bench                                    all
+//	make bench ARGS='-part lateness -jobs 1000'   one part, one size
+//	make bench ARGS='-part claim,idle'            some
 package main
 
 import (
@@ -16,6 +26,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/pprof"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,10 +36,16 @@ import (
 )
 
 func main() {
-	jobs := flag.String("jobs", "100,1000,5000", "how many jobs are due in the same second, a comma list")
+	var c choice
+	parts := flag.String("part", strings.Join(allParts, ","), "what to measure, a comma list")
+	jobs := flag.String("jobs", "100,1000,5000,20000", "lateness: how many jobs are due in the same second, a comma list")
 	engine := flag.String("engine", database.Auto, "the database: auto, server or embedded")
-	limited := flag.String("poller", "both", "free, limited as AWS's mapping is, or both")
-	rounds := flag.Int("rounds", 3, "rounds of each; the medians are printed")
+	poller := flag.String("poller", "both", "lateness: free, limited as AWS's mapping is, or both")
+	flag.IntVar(&c.rounds, "rounds", 3, "rounds of each; the medians are printed")
+	flag.IntVar(&c.due, "due", 20_000, "claim: how many occurrences are due")
+	flag.IntVar(&c.executions, "executions", 10_000, "executor: how many executions are made")
+	flag.BoolVar(&c.statements, "statements", false, "claim, executor, idle: list where the last round's database time went")
+	flag.IntVar(&c.stored, "stored", 1_000_000, "idle: how many jobs are stored")
 	profile := flag.String("cpuprofile", "", "write a CPU profile to this file")
 	flag.Parse()
 	if *profile != "" {
@@ -44,33 +61,60 @@ func main() {
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer cancel()
-	if err := run(ctx, *jobs, *engine, *limited, *rounds); err != nil {
+	err := c.parse(*parts, *jobs, *poller)
+	if err == nil {
+		err = run(ctx, c, *engine)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, sizes, engine, poller string, rounds int) error {
-	telemetry.SetDefault(slog.New(slog.DiscardHandler))
-	var counts []int
+var allParts = []string{"lateness", "claim", "executor", "idle"}
+
+// choice is what to measure.
+type choice struct {
+	parts                           []string
+	sizes                           []int
+	pollers                         []bool // limited
+	rounds, due, executions, stored int
+	statements                      bool
+}
+
+func (c *choice) parse(parts, sizes, poller string) error {
+	for text := range strings.SplitSeq(parts, ",") {
+		part := strings.TrimSpace(text)
+		if !slices.Contains(allParts, part) {
+			return fmt.Errorf("-part: must be a comma list of %s", strings.Join(allParts, ", "))
+		}
+		c.parts = append(c.parts, part)
+	}
 	for text := range strings.SplitSeq(sizes, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(text))
 		if err != nil || n < 1 {
 			return fmt.Errorf("-jobs: must be a comma list of numbers")
 		}
-		counts = append(counts, n)
+		c.sizes = append(c.sizes, n)
 	}
-	pollers := []bool{false, true}
 	switch poller {
 	case "free":
-		pollers = pollers[:1]
+		c.pollers = []bool{false}
 	case "limited":
-		pollers = pollers[1:]
+		c.pollers = []bool{true}
 	case "both":
+		c.pollers = []bool{false, true}
 	default:
 		return fmt.Errorf("-poller: must be free, limited or both")
 	}
+	if c.rounds < 1 || c.due < 4 || c.executions < 1 || c.stored < 1 {
+		return fmt.Errorf("-rounds, -due, -executions and -stored: must be positive, -due at least 4")
+	}
+	return nil
+}
 
+func run(ctx context.Context, c choice, engine string) error {
+	telemetry.SetDefault(slog.New(slog.DiscardHandler))
 	say := func(line string) { fmt.Fprintln(os.Stderr, "… "+line) }
 	dir, err := os.MkdirTemp("", "cronjobs-bench-")
 	if err != nil {
@@ -87,17 +131,44 @@ func run(ctx context.Context, sizes, engine, poller string, rounds int) error {
 		_ = server.Stop(stopCtx)
 	}()
 
-	fmt.Printf("%d processors (%s), %s, %s; database, system and target share them\n\n", runtime.NumCPU(), processor(), runtime.Version(), server.Engine)
-	fmt.Println("Lateness of calls due in the same second, as the target sees their arrival (ms), and as recorded (p99)")
-	fmt.Println("  jobs  poller      p50    p95    p99    max   recorded   early  lost  doubled")
-	for _, limited := range pollers {
-		for _, n := range counts {
-			m, err := measure(ctx, server, dir, n, limited, rounds, say)
+	fmt.Printf("%d processors (%s), %s, %s; database, system and target share them\n", runtime.NumCPU(), processor(), runtime.Version(), server.Engine)
+	for _, part := range c.parts {
+		var err error
+		switch part {
+		case "lateness":
+			err = benchLateness(ctx, server, dir, c, say)
+		case "claim":
+			err = benchClaims(ctx, server, c, say)
+		case "executor":
+			err = benchExecutor(ctx, server, c, say)
+		case "idle":
+			err = benchIdle(ctx, server, c, say)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", part, err)
+		}
+	}
+	return nil
+}
+
+// latenessBars are what the p99 may be, in milliseconds; other sizes have none.
+var latenessBars = map[int]float64{1000: 250, 5000: 1000}
+
+func benchLateness(ctx context.Context, server *database.Server, dir string, c choice, say func(string)) error {
+	fmt.Println("\nLateness of calls due in the same second, as the target sees their arrival (ms), and as recorded (p99)")
+	fmt.Println("  jobs  poller      p50    p95    p99    max  p99 ÷ bar   recorded   early  lost  doubled")
+	for _, limited := range c.pollers {
+		for _, n := range c.sizes {
+			m, err := measure(ctx, server, dir, n, limited, c.rounds, say)
 			if err != nil {
 				return err
 			}
-			fmt.Printf("%6d  %-8s %6.0f %6.0f %6.0f %6.0f %10.0f %7d %5d %8d\n", n, map[bool]string{false: "free", true: "limited"}[limited],
-				m.p50, m.p95, m.p99, m.most, m.recorded, m.early, m.lost, m.doubled)
+			ratio := "-"
+			if bar, ok := latenessBars[n]; ok {
+				ratio = fmt.Sprintf("%.2f", m.p99/bar)
+			}
+			fmt.Printf("%6d  %-8s %6.0f %6.0f %6.0f %6.0f %10s %10.0f %7d %5d %8d\n", n, map[bool]string{false: "free", true: "limited"}[limited],
+				m.p50, m.p95, m.p99, m.most, ratio, m.recorded, m.early, m.lost, m.doubled)
 		}
 	}
 	return nil
