@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/cronjobs/cronjobs/infra/local/database"
+	"github.com/cronjobs/cronjobs/infra/local/sqsserver"
 	"github.com/cronjobs/cronjobs/internal/app"
 	"github.com/cronjobs/cronjobs/internal/config"
 )
@@ -38,6 +39,9 @@ type Options struct {
 	Sample bool
 	// TickEvery is the time between ticks; 0 means a minute.
 	TickEvery time.Duration
+	// Queue receives the local SQS server before anything uses it, so that
+	// tests can make it misbehave; nil leaves it as it is.
+	Queue func(*sqsserver.Server)
 }
 
 // System is a running system. Stop ends it.
@@ -129,6 +133,9 @@ func (s *System) configure(ctx context.Context, dir string) (config.Config, erro
 	}
 	if s.queue, err = startQueue(); err != nil {
 		return cfg, err
+	}
+	if s.opts.Queue != nil {
+		s.opts.Queue(s.queue.server)
 	}
 	cfg.Queues = s.queue.addresses()
 	return cfg, nil

@@ -1,0 +1,137 @@
+package chaos_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/cronjobs/cronjobs/infra/local/chaos"
+)
+
+// A short timeout makes a short lease, and so a quick recovery.
+const shortTimeout = 2 * time.Second
+
+func TestSystemKilledBetweenStartAndCall(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	settings := s.settings()
+	p := s.start(settings)
+	s.createJobs(3, shortTimeout)
+	s.awaitCalls(6)
+	// Rows are taken 250 ms before their instant.
+	s.run(time.Until(time.Now().Truncate(time.Second).Add(1900 * time.Millisecond)))
+	s.kill(p)
+	s.start(settings)
+	s.check("system killed between start and call", chaos.Promise{MayDouble: true})
+}
+
+func TestSystemKilledInMidCall(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	settings := s.settings()
+	p := s.start(settings)
+	s.createJobs(3, shortTimeout)
+	s.target.BeforeAnswer(func(n int, _ chaos.Call) {
+		if n == 7 {
+			p.Kill()
+		}
+	})
+	s.exited(p)
+	s.start(settings)
+	v := s.check("system killed in mid-call", chaos.Promise{MayDouble: true})
+	if v.Doubled == 0 {
+		t.Error("no call was made again: the kill came at another time")
+	}
+}
+
+func TestSystemKilledBetweenCallAndRecord(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	proxy := s.behindProxy()
+	settings := s.settings()
+	p := s.start(settings)
+	s.createJobs(3, shortTimeout)
+	killed := make(chan struct{})
+	s.target.BeforeAnswer(func(n int, _ chaos.Call) {
+		if n != 7 {
+			return
+		}
+		// The answer goes out; that it came cannot be recorded.
+		proxy.Set(chaos.LineFaults{Stall: true})
+		time.AfterFunc(200*time.Millisecond, func() {
+			p.Kill()
+			close(killed)
+		})
+	})
+	s.exited(p)
+	<-killed
+	proxy.Set(chaos.LineFaults{Refuse: true})
+	proxy.Set(chaos.LineFaults{})
+	s.start(settings)
+	v := s.check("system killed between call and record", chaos.Promise{MayDouble: true})
+	if v.Doubled == 0 {
+		t.Error("no call was made again: the kill came at another time")
+	}
+}
+
+func TestTickKilledAroundItsSend(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	settings := s.settings()
+	p := s.start(settings)
+	s.createJobs(3, shortTimeout)
+	s.awaitCalls(3)
+	for _, faults := range []chaos.QueueFaults{{DieBeforeSend: true}, {DieAfterSend: true}} {
+		p.SetQueue(faults)
+		s.exited(p)
+		p = s.start(settings)
+		s.awaitCalls(3)
+	}
+	s.check("tick killed before and after its send", chaos.Promise{MayDouble: true})
+}
+
+func TestOneOfTwoSystemsKilled(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	first := s.settings()
+	p := s.start(first)
+	s.start(s.settings())
+	s.createJobs(4, shortTimeout)
+	s.awaitCalls(8)
+	s.kill(p)
+	s.awaitCalls(4) // of the other's messages
+	s.start(first)
+	s.check("one of two systems killed, and restarted", chaos.Promise{MayDouble: true})
+}
+
+// TestMessagesDieWithTheirSystem leaves the killed system off: its messages are
+// gone, and the other's ticks must miss them by themselves.
+func TestMessagesDieWithTheirSystem(t *testing.T) {
+	t.Parallel()
+	needFull(t)
+	s := newStage(t)
+	s.patience = 6 * time.Minute
+	p := s.start(s.settings())
+	s.createJobs(4, shortTimeout) // claimed and sent by the first
+	s.awaitCalls(8)
+	s.start(s.settings())
+	p.Kill()
+	s.check("one of two systems killed for good, messages in hand", chaos.Promise{MayDouble: true})
+}
+
+// TestSystemsKilledAgainAndAgain kills two systems in turn, at no particular
+// moment.
+func TestSystemsKilledAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	needFull(t)
+	s := newStage(t)
+	s.patience = 6 * time.Minute
+	settings := []chaos.Settings{s.settings(), s.settings()}
+	systems := []*chaos.Process{s.start(settings[0]), s.start(settings[1])}
+	s.createJobs(6, shortTimeout)
+	for round := range 16 {
+		s.run(time.Duration(2500+137*round) * time.Millisecond)
+		systems[round%2].Kill()
+		systems[round%2] = s.start(settings[round%2])
+	}
+	s.check("two systems killed in turn, 16 times", chaos.Promise{MayDouble: true})
+}
