@@ -12,6 +12,8 @@ import (
 // there is no such row, Conflict where an e-mail is taken, Unavailable where
 // the database is away.
 type Store interface {
+	Counter
+
 	User(ctx context.Context, id int64) (User, error)
 	UserByEmail(ctx context.Context, email string) (User, error)
 	// SessionWithUser reads a session and its user at once.
@@ -48,6 +50,8 @@ type Config struct {
 	AccessLifetime time.Duration
 	// RememberLifetime is how long a remembered session lasts unused.
 	RememberLifetime time.Duration
+	// Limits are the rate limits; the zero value has none.
+	Limits Limits
 }
 
 // Service signs people in and keeps their own accounts.
@@ -56,6 +60,7 @@ type Service struct {
 	hasher  *hasher
 	access  accessTokens
 	refresh refreshTokens
+	limits  Limits
 	now     func() time.Time
 }
 
@@ -75,7 +80,11 @@ func NewService(store Store, config Config, now func() time.Time) (*Service, err
 	if config.AccessLifetime <= 0 || config.RememberLifetime <= 0 {
 		return nil, errors.New("account: token lifetimes must be positive")
 	}
+	if l := config.Limits; l.Window <= 0 && (l.Address > 0 || l.FailedLogins > 0) {
+		return nil, errors.New("account: the window of the rate limits must be positive")
+	}
 	return &Service{
+		limits:  config.Limits,
 		store:   store,
 		hasher:  newHasher(),
 		access:  accessTokens{keys: keys, lifetime: config.AccessLifetime},
@@ -91,8 +100,22 @@ var (
 )
 
 // Login checks a password and starts a session. Whatever is wrong, the answer
-// is the same and takes as long.
+// is the same and takes as long. Where too many have failed, it is
+// TooManyRequests, whatever the password.
 func (s *Service) Login(ctx context.Context, in Login) (SignedIn, error) {
+	notFailed, err := s.admitLogin(ctx, NormalizeEmail(in.Email), in.Client.Address)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	signedIn, err := s.login(ctx, in)
+	if !apperr.Is(err, apperr.Unauthenticated) {
+		// A count that stays is a nuisance at worst, and no reason to refuse.
+		_ = notFailed(context.WithoutCancel(ctx))
+	}
+	return signedIn, err
+}
+
+func (s *Service) login(ctx context.Context, in Login) (SignedIn, error) {
 	user, err := s.store.UserByEmail(ctx, NormalizeEmail(in.Email))
 	hash := user.PasswordHash
 	switch {
@@ -156,21 +179,30 @@ func (s *Service) Authenticate(ctx context.Context, accessToken string) (Princip
 // Refresh exchanges a refresh token for a new pair. The same token sent again
 // within retryGrace gets the same successor; sent later, it has been stolen by
 // somebody, and its session ends.
-func (s *Service) Refresh(ctx context.Context, text string) (SignedIn, error) {
+//
+// charge is told once whom the request counts against, the user whom a genuine
+// token names or 0, and may refuse it; nothing is changed before.
+func (s *Service) Refresh(ctx context.Context, text string, charge func(ctx context.Context, userID int64) error) (SignedIn, error) {
 	token, known := readRefreshToken(text)
 	if !known {
-		return SignedIn{}, errRefresh
+		return SignedIn{}, refusal(charge(ctx, 0), errRefresh)
 	}
 	// A second look serves the request that lost the race for the rotation.
-	for range 2 {
+	for look := range 2 {
 		now := s.now()
 		session, user, err := s.store.SessionWithUser(ctx, token.sessionID)
 		switch {
-		case apperr.Is(err, apperr.NotFound):
-			return SignedIn{}, errRefresh
+		case apperr.Is(err, apperr.NotFound), err == nil && !s.refresh.genuine(token, session):
+			return SignedIn{}, refusal(charge(ctx, 0), errRefresh)
 		case err != nil:
 			return SignedIn{}, err
-		case !s.refresh.genuine(token, session), !session.alive(now), !user.IsActive:
+		}
+		if look == 0 {
+			if err := charge(ctx, user.ID); err != nil {
+				return SignedIn{}, err
+			}
+		}
+		if !session.alive(now) || !user.IsActive {
 			return SignedIn{}, errRefresh
 		}
 		if isPresent(token, session) {
@@ -197,6 +229,14 @@ func (s *Service) Refresh(ctx context.Context, text string) (SignedIn, error) {
 		return SignedIn{}, errRefresh
 	}
 	return SignedIn{}, errRefresh
+}
+
+// refusal is the first error, or else the second.
+func refusal(first, second error) error {
+	if first != nil {
+		return first
+	}
+	return second
 }
 
 // Logout ends the sessions that the tokens name, either of which may be "".

@@ -38,6 +38,10 @@ func newHTTP(ctx context.Context, env Env) (http.Handler, func() error, error) {
 		PreviousSecret:   []byte(cfg.JWT.SecretPrevious.Reveal()),
 		AccessLifetime:   cfg.JWT.AccessExpiry,
 		RememberLifetime: cfg.JWT.RefreshExpiry,
+		Limits: account.Limits{
+			Address: cfg.RateLimits.IP, FailedLogins: cfg.RateLimits.Login,
+			User: cfg.RateLimits.User, Window: cfg.RateLimits.Window,
+		},
 	}, env.Now)
 	if err != nil {
 		return nil, nil, err

@@ -73,7 +73,7 @@ type refreshBody struct {
 }
 
 func (s *server) refresh(ctx context.Context, in *refreshInput) (One[signedInView], error) {
-	signedIn, err := s.Accounts.Refresh(ctx, in.Body.RefreshToken)
+	signedIn, err := s.Accounts.Refresh(ctx, in.Body.RefreshToken, infoOf(ctx).charge)
 	return One[signedInView]{Data: newSignedInView(signedIn)}, err
 }
 

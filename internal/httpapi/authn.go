@@ -27,11 +27,16 @@ func exempt(path string) bool {
 }
 
 // identify looks up who sends the request, once, before it is known what is
-// asked for. It refuses nobody: that is authorise's part.
+// asked for, and counts the request. It refuses those who ask too often; who
+// may do what is authorise's part.
 func (s *server) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if token, sent := bearerToken(r.Header); sent && !exempt(r.URL.Path) {
-			info := infoOf(r.Context())
+		if exempt(r.URL.Path) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		info := infoOf(r.Context())
+		if token, sent := bearerToken(r.Header); sent {
 			info.bearer = token
 			principal, err := s.Accounts.Authenticate(r.Context(), token)
 			info.identity = identity{principal: principal, known: err == nil, err: err}
@@ -39,7 +44,7 @@ func (s *server) identify(next http.Handler) http.Handler {
 				info.userID = principal.User.ID
 			}
 		}
-		next.ServeHTTP(w, r)
+		s.limitRequests(w, r, next)
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -49,10 +50,17 @@ func (s *system) advance(d time.Duration) {
 
 func newSystem(t *testing.T) *system {
 	t.Helper()
+	return newLimitedSystem(t, account.Limits{})
+}
+
+// newLimitedSystem is newSystem with rate limits.
+func newLimitedSystem(t *testing.T, limits account.Limits) *system {
+	t.Helper()
 	s := &system{db: mysqltest.New(t), at: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)}
 	store := mysql.NewAccounts(s.db)
 	accounts, err := account.NewService(store, account.Config{
 		Secret: []byte(strings.Repeat("k", 32)), AccessLifetime: 15 * time.Minute, RememberLifetime: 7 * 24 * time.Hour,
+		Limits: limits,
 	}, s.now)
 	if err != nil {
 		t.Fatal(err)
@@ -66,6 +74,9 @@ func newSystem(t *testing.T) *system {
 	})
 	return s
 }
+
+// fromAddress, in place of a header, says where a request comes from.
+const fromAddress = "from address"
 
 // answer is a response with its body decoded.
 type answer struct {
@@ -88,6 +99,10 @@ func (s *system) send(t *testing.T, method, target, token, body string, headers 
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	for i := 0; i+1 < len(headers); i += 2 {
+		if headers[i] == fromAddress {
+			req.RemoteAddr = net.JoinHostPort(headers[i+1], "40000")
+			continue
+		}
 		req.Header.Set(headers[i], headers[i+1])
 	}
 	rec := httptest.NewRecorder()

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -121,7 +120,7 @@ func (s *server) writeError(w http.ResponseWriter, r *http.Request, err error) {
 		if wait <= 0 {
 			wait = defaultRetryAfter
 		}
-		header.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+		header.Set("Retry-After", wholeSeconds(wait))
 	}
 	envelope := ErrorEnvelope{
 		StatusCode: status,

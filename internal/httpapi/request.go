@@ -23,6 +23,9 @@ type requestInfo struct {
 	bearer  string // the token that was sent, be it good or not
 	// identity is who the bearer token says it is, looked up at most once.
 	identity identity
+	// charge counts the request against a user, or an address where the user
+	// is 0; the first call alone does. See limits.go.
+	charge func(ctx context.Context, userID int64) error
 	// hidden keeps errors that must be logged but not shown.
 	hidden error
 }
@@ -37,7 +40,7 @@ func infoOf(ctx context.Context) *requestInfo {
 	if info, ok := ctx.Value(infoKey{}).(*requestInfo); ok {
 		return info
 	}
-	return &requestInfo{}
+	return &requestInfo{charge: noCharge}
 }
 
 // acceptableID is what an incoming X-Request-Id must look like to be kept.
@@ -51,7 +54,7 @@ func (s *server) identifyRequest(next http.Handler) http.Handler {
 			id = newRequestID()
 		}
 		w.Header().Set("X-Request-Id", id)
-		info := &requestInfo{id: id, path: r.URL.RequestURI(), started: s.now()}
+		info := &requestInfo{id: id, path: r.URL.RequestURI(), started: s.now(), charge: noCharge}
 		info.client = account.Client{Address: sourceAddress(r.RemoteAddr), UserAgent: r.UserAgent()}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), infoKey{}, info)))
 	})

@@ -74,6 +74,11 @@ func route[I any, A answer](s *server, method, path string, needs account.Role, 
 	}
 	huma.Register(s.api, *op, func(ctx context.Context, in *I) (*hidden, error) {
 		result, err := serve(ctx, in, handle)
+		if err != nil { // of a request that was at fault before anybody was charged
+			if refused := infoOf(ctx).charge(ctx, 0); refused != nil {
+				err = refused
+			}
+		}
 		return &hidden{Body: func(hc huma.Context) {
 			r, w := humachi.Unwrap(hc)
 			if err != nil {

@@ -13,7 +13,7 @@ const (
 // routes is the route table and, with its fourth column, the matrix of roles.
 func (s *server) routes() {
 	route(s, "POST", "/auth/login", public, "auth", "Sign in", s.login)
-	route(s, "POST", "/auth/refresh", public, "auth", "Exchange a refresh token for a new pair", s.refresh)
+	route(s, "POST", refreshPath, public, "auth", "Exchange a refresh token for a new pair", s.refresh)
 	route(s, "POST", "/auth/logout", public, "auth", "End a session", s.logout)
 	route(s, "GET", "/auth/me", viewer, "auth", "Read one's own account", s.me)
 	route(s, "PATCH", "/auth/me", viewer, "auth", "Change one's own account", s.updateMe)

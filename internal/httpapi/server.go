@@ -38,12 +38,22 @@ type Deps struct {
 type AccountService interface {
 	Authenticate(ctx context.Context, accessToken string) (account.Principal, error)
 	Login(ctx context.Context, in account.Login) (account.SignedIn, error)
-	Refresh(ctx context.Context, refreshToken string) (account.SignedIn, error)
+	// Refresh tells charge whom the request counts against, before it changes
+	// anything: the user whom a genuine token names, or 0.
+	Refresh(ctx context.Context, refreshToken string, charge func(ctx context.Context, userID int64) error) (account.SignedIn, error)
 	// Logout ends the sessions that the tokens name, either of which may be
 	// ""; a token that is unknown or over is no error.
 	Logout(ctx context.Context, accessToken, refreshToken string) error
 	UpdateProfile(ctx context.Context, userID int64, change account.ProfileChange) (account.User, error)
 	ChangePassword(ctx context.Context, who account.Principal, current, replacement string) (account.SignedIn, error)
+
+	// Holder is the user that a token was issued to, be it expired or over.
+	Holder(accessToken string) (userID int64, ours bool)
+	// CountUser and CountAddress count a request against a rate limit:
+	// TooManyRequests where there were too many, Unavailable where the request
+	// could not be counted.
+	CountUser(ctx context.Context, userID int64) (account.Allowance, error)
+	CountAddress(ctx context.Context, address string) (account.Allowance, error)
 }
 
 // Runner runs a job now. It answers Conflict where the job must not overlap

@@ -32,6 +32,17 @@ func (fakeAccounts) Authenticate(_ context.Context, token string) (account.Princ
 	return account.Principal{}, apperr.New(apperr.Unauthenticated, "The access token is not valid.")
 }
 
+// The tests without a database count nothing.
+func (fakeAccounts) Holder(string) (int64, bool) { return 0, false }
+
+func (fakeAccounts) CountUser(context.Context, int64) (account.Allowance, error) {
+	return account.Allowance{}, nil
+}
+
+func (fakeAccounts) CountAddress(context.Context, string) (account.Allowance, error) {
+	return account.Allowance{}, nil
+}
+
 type fakeHealth struct{ database, queue error }
 
 func (h fakeHealth) Database(context.Context) error { return h.database }

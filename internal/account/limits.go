@@ -1,0 +1,159 @@
+package account
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/cronjobs/cronjobs/internal/apperr"
+)
+
+// Limits say how often people may ask. 0 switches a limit off.
+type Limits struct {
+	// Address is how many requests an address may send in a window without a
+	// token that is known to be ours.
+	Address int
+	// FailedLogins is how many sign-ins may fail from an address in a window.
+	// An account bears accountFactor times as many, from all addresses; those
+	// from one address to one account are within the first bound.
+	FailedLogins int
+	// User is how many requests a signed-in user may send in a minute.
+	User int
+	// Window is the length of the windows, but for users'.
+	Window time.Duration
+}
+
+const (
+	userWindow = time.Minute
+	// accountFactor is how much more an account bears than an address, since
+	// whoever guesses at it must not lock its owner out too easily.
+	accountFactor = 10
+	// countTimeout bounds what counting may add to a request.
+	countTimeout = 2 * time.Second
+)
+
+// Bucket names a thing that is counted, by a hash: what is counted holds no
+// addresses.
+type Bucket [16]byte
+
+// Counter counts in fixed windows. A bucket has one window at a time, the
+// latest.
+type Counter interface {
+	// Count adds one to a bucket in the window that ends at the time, and
+	// returns what it then holds. It is a single statement.
+	Count(ctx context.Context, bucket Bucket, now, ends time.Time) (int, error)
+	// Discount takes one away again from buckets of that window.
+	Discount(ctx context.Context, buckets []Bucket, ends time.Time) error
+}
+
+// Allowance is what a limit has left after a request was counted. The zero
+// value means that nothing is limited.
+type Allowance struct {
+	Limit     int
+	Remaining int
+	Resets    time.Duration // until the window ends
+}
+
+// rule is one limit.
+type rule struct {
+	name    string // tells its buckets from those of other rules
+	most    int
+	window  time.Duration
+	refusal string
+}
+
+const (
+	tooManyRequests = "Too many requests; wait a while."
+	tooManyFailures = "Too many sign-ins have failed; wait a while."
+)
+
+// count counts one thing against the rule. Its error is TooManyRequests where
+// there are too many, and Unavailable where they could not be counted.
+func (s *Service) count(ctx context.Context, r rule, subject string) (Allowance, error) {
+	if r.most <= 0 {
+		return Allowance{}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, countTimeout)
+	defer cancel()
+	now := s.now()
+	ends := r.ends(now)
+	hits, err := s.store.Count(ctx, r.bucket(subject), now, ends)
+	if err != nil {
+		return Allowance{}, apperr.Wrap(apperr.Unavailable, err, "The request could not be counted; try again.")
+	}
+	left := Allowance{Limit: r.most, Remaining: max(0, r.most-hits), Resets: ends.Sub(now)}
+	if hits > r.most {
+		refusal := apperr.New(apperr.TooManyRequests, r.refusal)
+		refusal.RetryAfter = left.Resets
+		return left, refusal
+	}
+	return left, nil
+}
+
+// ends is when the window ends that a time lies in. All windows of a rule
+// begin together, so that no server needs to ask for it.
+func (r rule) ends(now time.Time) time.Time { return now.Truncate(r.window).Add(r.window) }
+
+func (r rule) bucket(subject string) Bucket {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %s", r.name, r.window, subject))
+	return Bucket(sum[:])
+}
+
+// CountUser counts a request against the limit of a user.
+func (s *Service) CountUser(ctx context.Context, userID int64) (Allowance, error) {
+	return s.count(ctx, rule{"user", s.limits.User, userWindow, tooManyRequests}, strconv.FormatInt(userID, 10))
+}
+
+// CountAddress counts a request against the limit of an address.
+func (s *Service) CountAddress(ctx context.Context, address string) (Allowance, error) {
+	return s.count(ctx, rule{"address", s.limits.Address, s.limits.Window, tooManyRequests}, network(address))
+}
+
+// Holder is the user that an access token was issued to, be it expired; false
+// where the token is not ours. It asks nobody.
+func (s *Service) Holder(accessToken string) (userID int64, ours bool) {
+	token, err := s.access.read(accessToken, s.now())
+	return token.userID, err == nil
+}
+
+// admitLogin counts a sign-in as failed before the password is looked at, so
+// that many at once cannot get past the limit; TooManyRequests where as many
+// have failed. notFailed takes the counts back.
+func (s *Service) admitLogin(ctx context.Context, email, address string) (notFailed func(context.Context) error, err error) {
+	byAddress := rule{"failed login of address", s.limits.FailedLogins, s.limits.Window, tooManyFailures}
+	ofAccount := rule{"failed login to account", s.limits.FailedLogins * accountFactor, s.limits.Window, tooManyFailures}
+	if byAddress.most <= 0 {
+		return func(context.Context) error { return nil }, nil
+	}
+	ends := byAddress.ends(s.now())
+	// An address that is refused leaves the account's count alone.
+	if _, err := s.count(ctx, byAddress, network(address)); err != nil {
+		return nil, err
+	}
+	if _, err := s.count(ctx, ofAccount, email); err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) error {
+		return s.store.Discount(ctx, []Bucket{byAddress.bucket(network(address)), ofAccount.bucket(email)}, ends)
+	}, nil
+}
+
+// network is what is counted as one address: an IPv6 host commands a /64.
+func network(address string) string {
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return address
+	}
+	ip = ip.Unmap().WithZone("")
+	if ip.Is6() {
+		prefix, err := ip.Prefix(64)
+		if err != nil { // cannot happen: 64 is within 128
+			return ip.String()
+		}
+		return prefix.String()
+	}
+	return ip.String()
+}

@@ -1,0 +1,87 @@
+package mysql
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/doug-martin/goqu/v9"
+
+	"github.com/cronjobs/cronjobs/internal/account"
+)
+
+// countHit adds one to a bucket. A row of an earlier window is taken over; one
+// of a later window, which a server whose clock is ahead has opened, is added
+// to. Assignments are evaluated from left to right, so ends_at comes last, and
+// LAST_INSERT_ID hands the sum back with the statement's own answer.
+const countHit = `INSERT INTO rate_limits (bucket, ends_at, hits) VALUES (?, ?, 1)
+	ON DUPLICATE KEY UPDATE
+		hits    = LAST_INSERT_ID(IF(ends_at >= VALUES(ends_at), hits + 1, 1)),
+		ends_at = GREATEST(ends_at, VALUES(ends_at))`
+
+// Of the requests that open a window, one in sweepEvery removes up to sweepMost
+// rows whose windows have ended: far more than are added, so that the table
+// holds little beyond the present windows.
+const (
+	sweepEvery = 50
+	sweepMost  = 500
+)
+
+// Count adds one to a bucket in the window that ends at the time, and returns
+// what it then holds.
+func (s *Accounts) Count(ctx context.Context, bucket account.Bucket, now, ends time.Time) (int, error) {
+	var hits int
+	err := again(ctx, func() error {
+		result, err := s.db.ExecContext(ctx, countHit, bucket[:], utc(ends))
+		if err != nil {
+			return err
+		}
+		rows, err := result.RowsAffected()
+		if err != nil {
+			return err
+		}
+		if rows == 1 { // inserted; an update counts as two
+			hits = 1
+			return nil
+		}
+		sum, err := result.LastInsertId()
+		hits = int(sum)
+		return err
+	})
+	if err != nil {
+		return 0, translate(err)
+	}
+	if hits == 1 && rand.IntN(sweepEvery) == 0 {
+		// The next one sweeps if this one cannot.
+		_, _ = s.sweepCounts(ctx, now)
+	}
+	return hits, nil
+}
+
+// sweepCounts removes rows whose windows have ended.
+func (s *Accounts) sweepCounts(ctx context.Context, now time.Time) (int64, error) {
+	return exec(ctx, s.db, dialect.Delete("rate_limits").Where(goqu.C("ends_at").Lt(utc(now))).Limit(sweepMost))
+}
+
+// Discount takes one away again from buckets of the window.
+func (s *Accounts) Discount(ctx context.Context, buckets []account.Bucket, ends time.Time) error {
+	keys := make([]any, len(buckets))
+	for i, b := range buckets {
+		keys[i] = b[:]
+	}
+	return translate(again(ctx, func() error {
+		_, err := exec(ctx, s.db, dialect.Update("rate_limits").Set(goqu.Record{"hits": goqu.L("hits - 1")}).
+			Where(goqu.C("bucket").In(keys...), goqu.C("ends_at").Eq(utc(ends)), goqu.C("hits").Gt(0)))
+		return err
+	}))
+}
+
+// again runs a statement that stands alone anew where it lost to another.
+func again(ctx context.Context, run func() error) error {
+	for try := 1; ; try++ {
+		err := run()
+		if err == nil || try == txTries || !isRetryable(err) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
