@@ -31,7 +31,7 @@ const (
 // what it then holds.
 func (s *Accounts) Count(ctx context.Context, bucket account.Bucket, now, ends time.Time) (int, error) {
 	var hits int
-	err := again(ctx, func() error {
+	err := standAlone(ctx, func() error {
 		result, err := s.db.ExecContext(ctx, countHit, bucket[:], utc(ends))
 		if err != nil {
 			return err
@@ -69,15 +69,15 @@ func (s *Accounts) Discount(ctx context.Context, buckets []account.Bucket, ends 
 	for i, b := range buckets {
 		keys[i] = b[:]
 	}
-	return translate(again(ctx, func() error {
+	return translate(standAlone(ctx, func() error {
 		_, err := exec(ctx, s.db, dialect.Update("rate_limits").Set(goqu.Record{"hits": goqu.L("hits - 1")}).
 			Where(goqu.C("bucket").In(keys...), goqu.C("ends_at").Eq(utc(ends)), goqu.C("hits").Gt(0)))
 		return err
 	}))
 }
 
-// again runs a statement that stands alone anew where it lost to another.
-func again(ctx context.Context, run func() error) error {
+// standAlone runs a statement that stands alone anew where it lost to another.
+func standAlone(ctx context.Context, run func() error) error {
 	for try := 1; ; try++ {
 		err := run()
 		if err == nil || try == txTries || !isRetryable(err) || ctx.Err() != nil {
