@@ -48,16 +48,16 @@ func FromEnvironment(program config.Program) (Env, error) {
 // Handler reads a program's configuration and makes its handler, for a main. A
 // start that cannot succeed ends the process, and says why in its log.
 func Handler[H any](program config.Program, newHandler func(context.Context, Env) (H, func() error, error)) H {
+	var handler H
 	env, err := FromEnvironment(program)
 	if err == nil {
-		var handler H
-		if handler, _, err = newHandler(context.Background(), env); err == nil {
-			return handler
-		}
+		handler, _, err = newHandler(context.Background(), env)
 	}
-	fmt.Fprintln(os.Stderr, err)
-	os.Exit(1)
-	panic("unreachable")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	return handler
 }
 
 func (e Env) withDefaults() Env {

@@ -38,5 +38,5 @@ func openFiles() int {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return 256
 	}
-	return int(min(limit.Cur, 1<<14)) //nolint:gosec // bounded
+	return int(min(limit.Cur, 1<<14))
 }
