@@ -69,7 +69,9 @@ func (s *Executions) Claim(ctx context.Context, request dispatch.ClaimRequest) (
 }
 
 // lockDue reads due jobs under an exclusive lock. SKIP LOCKED is a hint: the
-// compare in advance is what makes the claim right.
+// compare in advance is what makes the claim right. Named jobs are waited for:
+// whoever names them is about to move their schedule, and would drop what is due
+// where another's lock had hidden it.
 func lockDue(ctx context.Context, tx *sql.Tx, request dispatch.ClaimRequest) ([]dueRow, error) {
 	query := "SELECT " + dueColumns + " FROM jobs WHERE next_run_at <= ?"
 	args := []any{utc(request.Horizon)}
@@ -82,7 +84,10 @@ func lockDue(ctx context.Context, tx *sql.Tx, request dispatch.ClaimRequest) ([]
 	} else {
 		query += " ORDER BY next_run_at, id"
 	}
-	query += " LIMIT ? FOR UPDATE SKIP LOCKED"
+	query += " LIMIT ? FOR UPDATE"
+	if request.JobIDs == nil {
+		query += " SKIP LOCKED"
+	}
 	return queryAllSQL(ctx, tx, scanDue, query, append(args, request.MaxJobs)...)
 }
 
