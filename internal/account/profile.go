@@ -31,9 +31,6 @@ func (s *Service) UpdateProfile(ctx context.Context, userID int64, change Profil
 	}
 	user.UpdatedAt = s.now()
 	if err := s.store.UpdateUser(ctx, user); err != nil {
-		if apperr.Is(err, apperr.Conflict) {
-			return User{}, apperr.Wrap(apperr.Conflict, err, "That e-mail address is taken.")
-		}
 		return User{}, err
 	}
 	user.Version++

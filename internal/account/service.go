@@ -36,6 +36,18 @@ type Store interface {
 	// the user's; PreconditionFailed otherwise.
 	UpdateUser(ctx context.Context, user User) error
 
+	// ListUsers reads a page of users and the number of all that match.
+	ListUsers(ctx context.Context, filter UserFilter) ([]User, int, error)
+	AddUser(ctx context.Context, user User) (User, error)
+	// ChangeUser stores what decide makes of a user, unless the version stays,
+	// and ends the user's sessions where decide says why. decide is told how
+	// many other active admins there are, of whom none can go meanwhile; it may
+	// be called again. Its error is returned.
+	ChangeUser(ctx context.Context, id int64, decide func(current User, otherAdmins int) (User, EndReason, error)) (User, error)
+	// ListSessions reads a page of a user's sessions that are alive, the latest
+	// first, and how many there are.
+	ListSessions(ctx context.Context, userID int64, now time.Time, offset, limit int) ([]Session, int, error)
+
 	// AddFirstUser stores a user if there is none yet; false if there is.
 	AddFirstUser(ctx context.Context, user User) (bool, error)
 }
@@ -52,16 +64,21 @@ type Config struct {
 	RememberLifetime time.Duration
 	// Limits are the rate limits; the zero value has none.
 	Limits Limits
+	// AllowRegistration lets people make themselves viewers.
+	AllowRegistration bool
 }
 
-// Service signs people in and keeps their own accounts.
+// Service signs people in and keeps their accounts.
 type Service struct {
 	store   Store
 	hasher  *hasher
 	access  accessTokens
 	refresh refreshTokens
 	limits  Limits
-	now     func() time.Time
+
+	allowRegistration bool
+
+	now func() time.Time
 }
 
 // NewService refuses keys that are too short.
@@ -84,6 +101,8 @@ func NewService(store Store, config Config, now func() time.Time) (*Service, err
 		return nil, errors.New("account: the window of the rate limits must be positive")
 	}
 	return &Service{
+		allowRegistration: config.AllowRegistration,
+
 		limits:  config.Limits,
 		store:   store,
 		hasher:  newHasher(),

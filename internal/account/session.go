@@ -36,6 +36,9 @@ const (
 	EndLogout   EndReason = "logout"
 	EndReuse    EndReason = "reuse"    // an old refresh token came back
 	EndPassword EndReason = "password" // the password was changed elsewhere
+
+	EndDeactivated EndReason = "deactivated"
+	EndRole        EndReason = "role" // the user was given another role
 )
 
 const (

@@ -42,6 +42,7 @@ func newHTTP(ctx context.Context, env Env) (http.Handler, func() error, error) {
 			Address: cfg.RateLimits.IP, FailedLogins: cfg.RateLimits.Login,
 			User: cfg.RateLimits.User, Window: cfg.RateLimits.Window,
 		},
+		AllowRegistration: cfg.AllowRegistration,
 	}, env.Now)
 	if err != nil {
 		return nil, nil, err

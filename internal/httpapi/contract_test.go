@@ -50,18 +50,28 @@ func (s *system) advance(d time.Duration) {
 
 func newSystem(t *testing.T) *system {
 	t.Helper()
-	return newLimitedSystem(t, account.Limits{})
+	return newSystemOf(t, account.Config{})
 }
 
 // newLimitedSystem is newSystem with rate limits.
 func newLimitedSystem(t *testing.T, limits account.Limits) *system {
 	t.Helper()
+	return newSystemOf(t, account.Config{Limits: limits})
+}
+
+// newOpenSystem is newSystem where people may register.
+func newOpenSystem(t *testing.T) *system {
+	t.Helper()
+	return newSystemOf(t, account.Config{AllowRegistration: true})
+}
+
+func newSystemOf(t *testing.T, config account.Config) *system {
+	t.Helper()
 	s := &system{db: mysqltest.New(t), at: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)}
 	store := mysql.NewAccounts(s.db)
-	accounts, err := account.NewService(store, account.Config{
-		Secret: []byte(strings.Repeat("k", 32)), AccessLifetime: 15 * time.Minute, RememberLifetime: 7 * 24 * time.Hour,
-		Limits: limits,
-	}, s.now)
+	config.Secret = []byte(strings.Repeat("k", 32))
+	config.AccessLifetime, config.RememberLifetime = 15*time.Minute, 7*24*time.Hour
+	accounts, err := account.NewService(store, config, s.now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,17 @@ func (s *server) routes() {
 	route(s, "PATCH", "/auth/me", viewer, "auth", "Change one's own account", s.updateMe)
 	route(s, "POST", "/auth/change-password", viewer, "auth", "Change one's own password", s.changePassword)
 
+	route(s, "POST", "/auth/register", public, "auth", "Make oneself an account, where that is allowed", s.register, creates)
+	route(s, "GET", "/auth/sessions", viewer, "auth", "List where one is signed in", s.listSessions)
+	route(s, "DELETE", "/auth/sessions/{id}", viewer, "auth", "End one of one's own sessions", s.endSession)
+
+	route(s, "GET", "/users", admin, "users", "List users", s.listUsers)
+	route(s, "POST", "/users", admin, "users", "Create a user", s.createUser, creates)
+	route(s, "GET", "/users/{id}", admin, "users", "Read a user", s.getUser)
+	route(s, "PUT", "/users/{id}", admin, "users", "Replace a user", s.replaceUser)
+	route(s, "PATCH", "/users/{id}", admin, "users", "Change a user", s.patchUser)
+	route(s, "DELETE", "/users/{id}", admin, "users", "Deactivate a user", s.deleteUser)
+
 	route(s, "GET", "/categories", viewer, "categories", "List categories", s.listCategories)
 	route(s, "POST", "/categories", operator, "categories", "Create a category", s.createCategory, creates)
 	route(s, "GET", "/categories/{id}", viewer, "categories", "Read a category with its first jobs", s.getCategory)

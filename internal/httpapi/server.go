@@ -47,6 +47,15 @@ type AccountService interface {
 	UpdateProfile(ctx context.Context, userID int64, change account.ProfileChange) (account.User, error)
 	ChangePassword(ctx context.Context, who account.Principal, current, replacement string) (account.SignedIn, error)
 
+	ListUsers(ctx context.Context, filter account.UserFilter) ([]account.User, int, error)
+	User(ctx context.Context, id int64) (account.User, error)
+	CreateUser(ctx context.Context, in account.UserInput) (account.User, error)
+	ChangeUser(ctx context.Context, actor account.Principal, id int64, in account.UserInput, versions []int) (account.User, error)
+	DeactivateUser(ctx context.Context, actor account.Principal, id int64, versions []int) error
+	Register(ctx context.Context, email, name, password string) (account.User, error)
+	ListSessions(ctx context.Context, userID int64, offset, limit int) ([]account.Session, int, error)
+	EndSession(ctx context.Context, userID, sessionID int64) error
+
 	// Holder is the user that a token was issued to, be it expired or over.
 	Holder(accessToken string) (userID int64, ours bool)
 	// CountUser and CountAddress count a request against a rate limit:

@@ -94,6 +94,25 @@ func (s *Accounts) EndSession(ctx context.Context, sessionID int64, reason accou
 	return translate(err)
 }
 
+// ListSessions reads a page of a user's sessions that are alive, the latest
+// first, and how many there are.
+func (s *Accounts) ListSessions(ctx context.Context, userID int64, now time.Time, offset, limit int) ([]account.Session, int, error) {
+	alive := dialect.From(goqu.T("sessions").As("s")).
+		Where(sessionTable.Col("user_id").Eq(userID), sessionTable.Col("ended_at").IsNull(), sessionTable.Col("expires_at").Gt(utc(now)))
+	total, err := queryOne(ctx, s.db, alive.Select(goqu.COUNT("*")), scanInto[int])
+	if err != nil || total <= offset || limit <= 0 {
+		return nil, total, translate(err)
+	}
+	page, err := queryAll(ctx, s.db,
+		alive.Select(sessionColumns...).Order(sessionTable.Col("created_at").Desc(), sessionTable.Col("id").Desc()).
+			Offset(uint(offset)).Limit(uint(limit)),
+		func(rows *sql.Rows) (session account.Session, err error) {
+			err = rows.Scan(sessionFields(&session)...)
+			return session, err
+		})
+	return page, total, translate(err)
+}
+
 // ChangePassword replaces a hash that is still the old one, ends the user's
 // other sessions and rotates the one that is kept; NotFound where the hash or
 // the session has changed.

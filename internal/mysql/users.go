@@ -3,6 +3,7 @@ package mysql
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 
 	"github.com/doug-martin/goqu/v9"
@@ -51,7 +52,14 @@ func selectUsers() *goqu.SelectDataset {
 // User reads a user.
 func (s *Accounts) User(ctx context.Context, id int64) (account.User, error) {
 	user, err := queryOne(ctx, s.db, selectUsers().Where(userTable.Col("id").Eq(id)), scanUser)
-	return user, translate(err)
+	return user, userError(err)
+}
+
+func userError(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return apperr.Wrap(apperr.NotFound, err, "There is no such user.")
+	}
+	return translate(err)
 }
 
 // UserByEmail finds a user by a normalised address.
@@ -69,12 +77,27 @@ func (s *Accounts) UpdateUser(ctx context.Context, user account.User) error {
 		}).
 		Where(goqu.C("id").Eq(user.ID), goqu.C("version").Eq(user.Version)))
 	if err != nil {
-		return translate(err)
+		return translate(emailTaken(err))
 	}
 	if matched == 0 {
 		return apperr.New(apperr.PreconditionFailed, "The user has changed since you read it; read it again.")
 	}
 	return nil
+}
+
+// AddUser stores a new user.
+func (s *Accounts) AddUser(ctx context.Context, user account.User) (account.User, error) {
+	id, err := insertID(ctx, s.db, dialect.Insert("users").Rows(userRecord(user)))
+	user.ID = id
+	return user, translate(emailTaken(err))
+}
+
+// emailTaken names the one thing of a user that is unique.
+func emailTaken(err error) error {
+	if isDuplicate(err) {
+		return apperr.Wrap(apperr.Conflict, err, "That e-mail address is taken.")
+	}
+	return err
 }
 
 // AddFirstUser stores a user if there is none. Two programs that do so at once
