@@ -32,6 +32,9 @@ type Job struct {
 	Period time.Duration // its instants are the multiples of this, whole seconds
 	// From and Until bound the instants for which the job certainly was active.
 	From, Until time.Time
+	// Settled is until when all that was due had ended before the job was
+	// stopped. What was due later may have been waiting then, and be cancelled.
+	Settled time.Time
 	// Endings are the states, other than success and missed, in which a due
 	// instant may end.
 	Endings []execution.Status
@@ -51,9 +54,12 @@ func (c *Client) CreateJob(ctx context.Context, name, url string, period time.Du
 	return Job{ID: created.ID, Period: period, From: time.Now()}, err
 }
 
-// Pause stops a job and notes since when it may be stopped.
+// Pause stops a job and notes since when it may be stopped: the first try of
+// several may have done it, whatever it answered.
 func (c *Client) Pause(ctx context.Context, j *Job) error {
-	j.Until = time.Now()
+	if j.Until.IsZero() {
+		j.Until = time.Now()
+	}
 	return c.Do(ctx, http.MethodPost, fmt.Sprintf("/jobs/%d/pause", j.ID), nil, nil)
 }
 

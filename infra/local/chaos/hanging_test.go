@@ -2,6 +2,8 @@ package chaos_test
 
 import (
 	"fmt"
+	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -24,9 +26,13 @@ func TestOneHostHangs(t *testing.T) {
 	hangs := newTarget(t, true)
 	s.createJobs(10, longTimeout)
 	healthy := len(s.jobs)
+	// Switched on all at once, as a category, so that ticks claim them together:
+	// jobs that are made one by one have their first minutes one by one too.
+	var category struct{ ID int64 }
+	s.do(http.MethodPost, "/categories", map[string]any{"name": "Hanging", "color": "#FF0000", "status": "inactive"}, &category)
 	for i := range hanging {
 		job, err := s.client.CreateJob(t.Context(), fmt.Sprint("Hanging ", i), hangs.URL, period, map[string]any{
-			"timeout": timeout.Milliseconds(), "retryAttempts": 0,
+			"timeout": timeout.Milliseconds(), "retryAttempts": 0, "categoryId": category.ID,
 		})
 		if err != nil {
 			s.fatal("create a job: %v", err)
@@ -34,17 +40,38 @@ func TestOneHostHangs(t *testing.T) {
 		job.Endings = []execution.Status{execution.Failed, execution.Skipped, execution.Cancelled}
 		s.jobs = append(s.jobs, job)
 	}
-	s.run(lasts)
+	s.do(http.MethodPatch, fmt.Sprintf("/categories/%d", category.ID), map[string]any{"status": "active"}, nil)
+	s.await("calls that hang", 60*time.Second, func() bool { return len(hangs.Calls()) > 0 })
+	s.run(period)
 	for i := healthy; i < len(s.jobs); i++ {
-		if err := s.client.Pause(t.Context(), &s.jobs[i]); err != nil {
-			s.fatal("pause: %v", err)
-		}
+		s.jobs[i].From = time.Now() // a tick has made them all follow
 	}
-	paused := append([]chaos.Job(nil), s.jobs[healthy:]...)
+	s.run(lasts)
+	paused := s.jobs[healthy:]
 	s.jobs = s.jobs[:healthy]
+	s.pause(paused)
 	v := s.check("one host hangs: the healthy jobs beside it", chaos.Promise{})
 	s.judge(fmt.Sprintf("one host hangs: its %d jobs", hanging), paused, hangs, chaos.Promise{})
+	logLateness(t, s.target.Calls(), 20*time.Second)
 	if v.LateP99 > 5*time.Second {
 		t.Errorf("the healthy jobs' p99 lateness is %s, want at most 5 s", v.LateP99)
+	}
+}
+
+// logLateness says how lateness went as time passed.
+func logLateness(t *testing.T, calls []chaos.Call, step time.Duration) {
+	t.Helper()
+	if len(calls) == 0 {
+		return
+	}
+	slices.SortFunc(calls, func(a, b chaos.Call) int { return a.ScheduledFor.Compare(b.ScheduledFor) })
+	for start := calls[0].ScheduledFor; len(calls) > 0; start = start.Add(step) {
+		n, most := 0, time.Duration(0)
+		for n < len(calls) && calls[n].ScheduledFor.Before(start.Add(step)) {
+			most = max(most, calls[n].At.Sub(calls[n].ScheduledFor))
+			n++
+		}
+		calls = calls[n:]
+		t.Logf("due from %s on: %d calls, at most %s late", start.Format("15:04:05"), n, most.Round(time.Millisecond))
 	}
 }

@@ -23,6 +23,8 @@ func IsChild() bool { return os.Getenv(childVariable) != "" }
 type Process struct {
 	// URL is where its API is.
 	URL string
+	// Settings are what it was started with, and can be started with again.
+	Settings Settings
 
 	cmd    *exec.Cmd
 	orders io.WriteCloser
@@ -60,7 +62,7 @@ func StartProcess(ctx context.Context, settings Settings) (_ *Process, err error
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	p := &Process{cmd: cmd, orders: orders, encode: json.NewEncoder(orders), exited: make(chan struct{})}
+	p := &Process{Settings: settings, cmd: cmd, orders: orders, encode: json.NewEncoder(orders), exited: make(chan struct{})}
 	greeted := make(chan greeting, 1)
 	go func() {
 		var hello greeting

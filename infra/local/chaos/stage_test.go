@@ -85,10 +85,17 @@ func (s *stage) start(settings chaos.Settings) *chaos.Process {
 		s.fatal("start a system: %v", err)
 	}
 	s.t.Cleanup(p.Stop)
+	s.signIn(p)
+	return p
+}
+
+// signIn makes the client one of that system.
+func (s *stage) signIn(p *chaos.Process) {
+	s.t.Helper()
+	var err error
 	if s.client, err = chaos.SignIn(s.t.Context(), p.URL); err != nil {
 		s.fatal("sign in: %v", err)
 	}
-	return p
 }
 
 // createJobs makes jobs that call the target every second. Their timeout is the
@@ -101,6 +108,14 @@ func (s *stage) createJobs(n int, timeout time.Duration) {
 			s.fatal("create a job: %v", err)
 		}
 		s.jobs = append(s.jobs, job)
+	}
+}
+
+// do makes a request of the API, which must succeed.
+func (s *stage) do(method, path string, in, out any) {
+	s.t.Helper()
+	if err := s.client.Do(s.t.Context(), method, path, in, out); err != nil {
+		s.fatal("%v", err)
 	}
 }
 
@@ -134,13 +149,27 @@ func (s *stage) awaitCalls(n int) {
 func (s *stage) settle() {
 	s.t.Helper()
 	s.run(2 * time.Second)
-	s.settleBefore(time.Now())
+	now := time.Now()
+	s.settleBefore(now)
 	for i := range s.jobs {
-		if err := s.client.Pause(s.t.Context(), &s.jobs[i]); err != nil {
-			s.fatal("pause: %v", err)
-		}
+		s.jobs[i].Settled = now
 	}
+	s.pause(s.jobs)
 	s.settleBefore(time.Now().AddDate(1, 0, 0))
+}
+
+// pause stops jobs, as a person does who tries again.
+func (s *stage) pause(jobs []chaos.Job) {
+	s.t.Helper()
+	for i := range jobs {
+		s.await("pausing a job", s.patience, func() bool {
+			err := s.client.Pause(s.t.Context(), &jobs[i])
+			if err != nil {
+				s.t.Logf("pause: %v", err)
+			}
+			return err == nil
+		})
+	}
 }
 
 func (s *stage) settleBefore(at time.Time) {

@@ -147,6 +147,7 @@ func judgeJob(v *Verdict, j Job, rows []row, called map[int64]int) {
 			v.Missed++
 		case covered:
 			v.problem("job %d has both execution %d and a summary for %s", j.ID, r.id, clock(at))
+		case r.status == execution.Cancelled && !at.Before(j.Settled):
 		case r.status != execution.Success && !slices.Contains(j.Endings, r.status):
 			v.problem("execution %d for %s ended as %s (%s)", r.id, clock(at), r.status, r.reason)
 		}

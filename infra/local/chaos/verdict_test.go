@@ -21,7 +21,7 @@ func TestJudgeSeesBrokenPromises(t *testing.T) {
 	}
 	kept := func() *scene {
 		s := &scene{
-			job:    Job{ID: 1, Period: time.Second, From: start.Add(500 * time.Millisecond), Until: start.Add(5500 * time.Millisecond)},
+			job:    Job{ID: 1, Period: time.Second, From: start.Add(500 * time.Millisecond), Until: start.Add(5500 * time.Millisecond), Settled: *second(3)},
 			ledger: ledger{failed: map[attemptKey]string{{2, 1}: "internal"}},
 		}
 		for n := 1; n <= 3; n++ {
@@ -49,6 +49,8 @@ func TestJudgeSeesBrokenPromises(t *testing.T) {
 		{"off the schedule", func(s *scene) { *s.ledger.rows[0].occurrence = start.Add(1500 * time.Millisecond) }, true, "not on job 1's schedule"},
 		{"never ended", func(s *scene) { s.ledger.rows[0].status = execution.Queued }, true, "never ended"},
 		{"ended wrong", func(s *scene) { s.ledger.rows[0].status = execution.Abandoned }, true, "ended as abandoned"},
+		{"cancelled when it was stopped", func(s *scene) { s.ledger.rows[2].status = execution.Cancelled }, true, ""},
+		{"cancelled before", func(s *scene) { s.ledger.rows[0].status = execution.Cancelled }, true, "ended as cancelled"},
 		{"a success nobody saw", func(s *scene) { s.calls = s.calls[1:] }, true, "a success that no target saw"},
 		{"a call without a row", func(s *scene) { s.calls[0].ExecutionID = 77 }, true, "does not hold"},
 	}
