@@ -130,33 +130,49 @@ func (a None) render(now Timestamp) rendered {
 
 func (None) documents() reflect.Type { return reflect.TypeFor[done]() }
 
-// writeAnswer encodes an answer in full before it writes a byte, so that a
-// failure to encode is an error and not half an answer.
-func (s *server) writeAnswer(w http.ResponseWriter, r *http.Request, a answer) {
-	out := a.render(Timestamp(s.now()))
-	body, err := encode(out.envelope)
+// encoded is an answer in full, before a byte of it is written: a failure to
+// encode is an error and not half an answer.
+type encoded struct {
+	status int
+	header map[string]string // those that are "" are not sent
+	body   []byte
+	// weakTag is set where the client may have the answer already.
+	weakTag string
+}
+
+func (s *server) encodeAnswer(a answer) (encoded, error) {
+	rendered := a.render(Timestamp(s.now()))
+	body, err := encode(rendered.envelope)
 	if err != nil {
-		s.writeError(w, r, err)
-		return
+		return encoded{}, err
 	}
-	for name, value := range out.header {
-		w.Header().Set(name, value)
-	}
-	if out.revalidated != nil {
-		seen, err := encode(out.revalidated)
+	out := encoded{status: rendered.status, header: rendered.header, body: body}
+	if rendered.revalidated != nil {
+		seen, err := encode(rendered.revalidated)
 		if err != nil {
-			s.writeError(w, r, err)
-			return
+			return encoded{}, err
 		}
 		sum := sha256.Sum256(seen)
-		tag := `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
-		w.Header().Set("ETag", tag)
-		if matchesWeakly(r.Header.Values("If-None-Match"), tag) {
+		out.weakTag = `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+	}
+	return out, nil
+}
+
+// writeEncoded sends an answer, or 304 to who has it.
+func writeEncoded(w http.ResponseWriter, r *http.Request, out encoded) {
+	for name, value := range out.header {
+		if value != "" {
+			w.Header().Set(name, value)
+		}
+	}
+	if out.weakTag != "" {
+		w.Header().Set("ETag", out.weakTag)
+		if matchesWeakly(r.Header.Values("If-None-Match"), out.weakTag) {
 			w.WriteHeader(http.StatusNotModified)
 			return
 		}
 	}
-	writeBody(w, out.status, body)
+	writeBody(w, out.status, out.body)
 }
 
 // etag is the strong ETag of a version.

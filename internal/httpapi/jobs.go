@@ -29,7 +29,10 @@ func (s *server) listJobs(ctx context.Context, in *listJobsInput) (List[jobView]
 	return List[jobView]{Data: viewJobs(ctx, found), Meta: in.meta(int64(total))}, nil
 }
 
-type createJobInput struct{ Body jobBody }
+type createJobInput struct {
+	Repeatable
+	Body jobBody
+}
 
 // CheckRest finds the faults of the domain in a form that is at fault.
 func (in *createJobInput) CheckRest() error { return in.Body.input().Check(true) }

@@ -16,6 +16,7 @@ import (
 // the outermost middleware, and filled in as more becomes known.
 type requestInfo struct {
 	id      string
+	method  string
 	path    string // path and query as they were sent; for the client's eyes alone
 	started time.Time
 	userID  int64
@@ -54,7 +55,7 @@ func (s *server) identifyRequest(next http.Handler) http.Handler {
 			id = newRequestID()
 		}
 		w.Header().Set("X-Request-Id", id)
-		info := &requestInfo{id: id, path: r.URL.RequestURI(), started: s.now(), charge: noCharge}
+		info := &requestInfo{id: id, method: r.Method, path: r.URL.RequestURI(), started: s.now(), charge: noCharge}
 		info.client = account.Client{Address: sourceAddress(r.RemoteAddr), UserAgent: r.UserAgent()}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), infoKey{}, info)))
 	})

@@ -32,6 +32,7 @@ func newDesk(t *testing.T) *desk {
 		deps.Categories = job.NewCategories(mysql.NewCategories(db), jobs, clock)
 		deps.Jobs = job.NewService(jobs, d.runs, 4*time.Minute, clock)
 		deps.Runner, deps.History = d.runs, d.runs
+		deps.Replies = mysql.NewReplies(db)
 	}).handler()
 	if _, err := db.ExecContext(t.Context(), "DELETE FROM categories"); err != nil {
 		t.Fatal(err)
@@ -87,6 +88,7 @@ type fakeRuns struct {
 	outcome    execution.Execution
 	dispatched []int64
 	by         int64
+	asked      int // how often a run was asked for
 }
 
 func (f *fakeRuns) DispatchJobs(_ context.Context, ids []int64) error {
@@ -97,6 +99,7 @@ func (f *fakeRuns) DispatchJobs(_ context.Context, ids []int64) error {
 }
 
 func (f *fakeRuns) RunNow(_ context.Context, jobID, userID int64) (int64, error) {
+	f.asked++
 	if f.refuse != nil {
 		return 0, f.refuse
 	}

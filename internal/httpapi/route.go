@@ -73,7 +73,7 @@ func route[I any, A answer](s *server, method, path string, needs account.Role, 
 		func(hc huma.Context, next func(huma.Context)) { s.readStrictly(hc, next, o.maxBody) },
 	}
 	huma.Register(s.api, *op, func(ctx context.Context, in *I) (*hidden, error) {
-		result, err := serve(ctx, in, handle)
+		out, err := respond(ctx, s, in, handle)
 		if err != nil { // of a request that was at fault before anybody was charged
 			if refused := infoOf(ctx).charge(ctx, 0); refused != nil {
 				err = refused
@@ -85,31 +85,26 @@ func route[I any, A answer](s *server, method, path string, needs account.Role, 
 				s.writeError(w, r, err)
 				return
 			}
-			s.writeAnswer(w, r, result)
+			writeEncoded(w, r, out)
 		}}, nil
 	})
 	documentAbsent(s.api.OpenAPI().Components.Schemas, reflect.TypeFor[I]())
 }
 
-// serve reports all faults of the input at once, and calls the handler where
-// there are none.
-func serve[I any, A answer](ctx context.Context, in *I, handle func(context.Context, *I) (A, error)) (A, error) {
-	var none A
+// faultsOf is all faults of the input at once; nil where there are none.
+func faultsOf[I any](ctx context.Context, in *I) error {
 	taken := intakeOf(ctx)
 	if c, ok := any(in).(checker); ok && !taken.bodyLost {
 		if err := taken.faults.merge(c.Check()); err != nil {
-			return none, err
+			return err
 		}
 	}
 	if c, ok := any(in).(restChecker); ok && !taken.bodyLost && len(taken.faults) > 0 {
 		if err := taken.faults.merge(c.CheckRest()); err != nil {
-			return none, err
+			return err
 		}
 	}
-	if err := taken.faults.err(); err != nil {
-		return none, err
-	}
-	return handle(ctx, in)
+	return taken.faults.err()
 }
 
 // operationID names an operation by its method and path: get-jobs-by-id-history.

@@ -22,6 +22,7 @@ type Deps struct {
 	Jobs       *job.Service
 	Runner     Runner
 	History    HistoryReader
+	Replies    Replies
 	Health     Health
 	// CORSOrigins are the exact origins that browsers may call from.
 	CORSOrigins []string

@@ -69,7 +69,7 @@ func TestListUsers(t *testing.T) {
 	for query, want := range map[string][]string{
 		"":                          {"Administrator", "Zoe", "bob", "Émile_%"},
 		"?sortOrder=desc":           {"Émile_%", "bob", "Zoe", "Administrator"},
-		"?sortBy=name":              {"Administrator", "bob", "Zoe", "Émile_%"},
+		"?sortBy=name":              {"Administrator", "bob", "Émile_%", "Zoe"},
 		"?sortBy=role":              {"Administrator", "Zoe", "bob", "Émile_%"},
 		"?sortBy=createdAt&limit=2": {"Administrator", "Zoe"},
 		"?limit=2&page=2":           {"bob", "Émile_%"},

@@ -36,7 +36,7 @@ func orderUsers(query *goqu.SelectDataset, filter account.UserFilter) *goqu.Sele
 	var key exp.Orderable
 	switch filter.Sort {
 	case account.SortByName:
-		key = goqu.L("LOWER(u.name) COLLATE utf8mb4_bin")
+		key = userTable.Col("name") // as its collation has it: É with E
 	case account.SortByEmail:
 		key = userTable.Col("email")
 	case account.SortByRole:

@@ -1,0 +1,124 @@
+package httpapi
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cronjobs/cronjobs/internal/apperr"
+	"github.com/cronjobs/cronjobs/internal/execution"
+)
+
+func TestCreatingTwiceWithOneKey(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	category := d.category("Reports")
+	body := jobJSON("Nightly", category)
+	first := d.want(201, "POST", "/jobs", body, "Idempotency-Key", "a key, of \"ours\"")
+	if first.Header.Get("Idempotent-Replayed") != "" {
+		t.Error("the first answer is marked as replayed")
+	}
+	again := d.want(201, "POST", "/jobs", body, "Idempotency-Key", "a key, of \"ours\"")
+	if again.raw != first.raw || again.Header.Get("Idempotent-Replayed") != "true" {
+		t.Errorf("again: %v\n%s\n%s", again.Header, again.raw, first.raw)
+	}
+	for _, header := range []string{"Location", "ETag", "Content-Type"} {
+		if got, want := again.Header.Get(header), first.Header.Get(header); got != want || want == "" {
+			t.Errorf("%s: %q, want %q", header, got, want)
+		}
+	}
+	d.want(409, "POST", "/jobs", jobJSON("Another", category), "Idempotency-Key", "a key, of \"ours\"")
+	d.want(409, "POST", "/jobs", body, "Idempotency-Key", "a key, of \"OURS\"") // another key: the name is taken
+	d.want(409, "POST", "/jobs/"+first.id()+"/execute", "", "Idempotency-Key", "a key, of \"ours\"")
+	if items := d.want(200, "GET", "/jobs", "").items(); len(items) != 1 {
+		t.Errorf("there are %d jobs", len(items))
+	}
+	// The key is the user's own.
+	other := send(t, d.h, "POST", "/jobs", jobJSON("Third", category), "Authorization", as(admin), "Idempotency-Key", "a key, of \"ours\"")
+	if other.StatusCode != 201 {
+		t.Errorf("another user's request: %d %s", other.StatusCode, other.raw)
+	}
+}
+
+func TestWhatFailedMayBeSentAgainWithItsKey(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	category := d.category("Reports")
+	key := []string{"Idempotency-Key", strings.Repeat("k", 128)}
+	d.want(400, "POST", "/jobs", `{}`, key...)
+	taken := d.want(201, "POST", "/jobs", jobJSON("Nightly", category)).id()
+	d.want(409, "POST", "/jobs", jobJSON("Nightly", category), key...)
+	d.want(200, "DELETE", "/jobs/"+taken, "")
+	d.want(201, "POST", "/jobs", jobJSON("Nightly", category), key...)
+	for _, bad := range []string{strings.Repeat("k", 129), "ключ", "a\tb"} {
+		got := d.want(400, "POST", "/jobs", jobJSON("Other", category), "Idempotency-Key", bad)
+		if !cmp.Equal(got.fields(), []string{"Idempotency-Key"}) {
+			t.Errorf("%q: fields %v", bad, got.fields())
+		}
+	}
+}
+
+func TestRunningTwiceWithOneKey(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.runs.outcome = execution.Execution{Status: execution.Success, Trigger: execution.Manual, ScheduledFor: noon}
+	key := []string{"Idempotency-Key", "run-1"}
+	d.runs.refuse = apperr.New(apperr.Conflict, "A run is in progress.")
+	d.want(409, "POST", "/jobs/5/execute", "", key...)
+	d.runs.refuse = nil
+	d.want(200, "POST", "/jobs/5/execute", "", key...)
+	d.want(200, "POST", "/jobs/5/execute", "", key...)
+	d.want(409, "POST", "/jobs/6/execute", "", key...)
+	if d.runs.asked != 2 {
+		t.Errorf("%d runs were asked for, want the refused one and one", d.runs.asked)
+	}
+	d.want(200, "POST", "/jobs/5/execute", "")
+	if d.runs.asked != 3 {
+		t.Error("a request without a key is not served")
+	}
+}
+
+func TestRunThatCannotBeLookedAtIsAccepted(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.runs.failLooks = 1000
+	key := []string{"Idempotency-Key", "run-1"}
+	got := d.want(202, "POST", "/jobs/5/execute?wait=0", "", key...)
+	if got.Header.Get("Location") != "/history/77" || got.data()["id"] != 77.0 || got.data()["jobId"] != 5.0 {
+		t.Errorf("%v %s", got.Header, got.raw)
+	}
+	again := d.want(202, "POST", "/jobs/5/execute?wait=0", "", key...)
+	if again.raw != got.raw || d.runs.asked != 1 {
+		t.Errorf("%d runs; %s", d.runs.asked, again.raw)
+	}
+}
+
+func TestOneOfManyAtOnceIsServed(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	body := jobJSON("Nightly", d.category("Reports"))
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	created := map[string]int{}
+	for range 12 {
+		wg.Go(func() {
+			got := d.call("POST", "/jobs", body, "Idempotency-Key", "k")
+			mu.Lock()
+			defer mu.Unlock()
+			switch got.StatusCode {
+			case 201:
+				created[fmt.Sprint(got.data()["id"])]++
+			case 409: // the first was under way
+			default:
+				t.Errorf("%d %s", got.StatusCode, got.raw)
+			}
+		})
+	}
+	wg.Wait()
+	if len(created) != 1 {
+		t.Errorf("jobs were created: %v", created)
+	}
+}
