@@ -37,6 +37,13 @@ run: ## Run the whole system on this machine, database included (reads .env; the
 bench: ## Measure it on this machine (docs/benchmarks.md)
 	go run ./infra/local/bench $(ARGS)
 
+# SEEDS is how many days to simulate; ARGS adds arguments: make simulate ARGS='-seed 42'
+SEEDS ?= 100
+
+.PHONY: simulate
+simulate: ## Live through many simulated bad days of the delivery protocol (SEEDS=, ARGS=)
+	$(TESTDB) go run ./infra/local/simulate -seeds $(SEEDS) $(ARGS)
+
 .PHONY: generate
 generate: ## Write the generated files anew
 	go generate ./...

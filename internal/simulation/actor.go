@@ -14,12 +14,15 @@ import (
 type actor struct {
 	number int
 	name   string
+	limit  time.Time // its time is over then
 	// crashed: from now on nothing that it does has an effect.
 	crashed bool
 	// faulty: something befell it, so that its work may be taken over.
 	faulty bool
 	// frozen actors do not move before this instant.
 	frozen time.Time
+	// held actors let all others go first until this step.
+	held int
 	// stalled is how long it could have moved and did not.
 	stalled time.Duration
 	// skew is how far its clock is ahead.
@@ -122,7 +125,7 @@ func (s *simulation) pass(ctx context.Context, p point) verdict {
 func (s *simulation) start(ctx context.Context, name string, limit time.Duration, act func(context.Context, *actor), end func(*actor)) *actor {
 	s.mu.Lock()
 	s.number++
-	a := &actor{number: s.number, name: name}
+	a := &actor{number: s.number, name: name, limit: time.Now().Add(limit)}
 	s.actors = append(s.actors, a)
 	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, actorKey{}, a), limit)
@@ -154,12 +157,18 @@ func (s *simulation) movable() []*parked {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	var all []*parked
+	var all, held []*parked
 	for _, w := range s.waiting {
-		if w.frozen.After(now) || w.seam == atLock && w.ended == s.ended {
-			continue
+		switch {
+		case w.frozen.After(now) || w.seam == atLock && w.ended == s.ended:
+		case w.held > s.step:
+			held = append(held, w)
+		default:
+			all = append(all, w)
 		}
-		all = append(all, w)
+	}
+	if len(all) == 0 {
+		all = held
 	}
 	slices.SortStableFunc(all, func(a, b *parked) int {
 		return cmp.Or(cmp.Compare(a.number, b.number), cmp.Compare(a.seam, b.seam), cmp.Compare(a.key, b.key))
@@ -184,4 +193,16 @@ func (s *simulation) alive() int {
 	defer s.mu.Unlock()
 	s.actors = slices.DeleteFunc(s.actors, func(a *actor) bool { return a.done })
 	return len(s.actors)
+}
+
+// checkHanging looks for actors that neither end nor come to a seam.
+func (s *simulation) checkHanging() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.actors {
+		stopped := slices.ContainsFunc(s.waiting, func(w *parked) bool { return w.actor == a })
+		if late := time.Since(a.limit); !a.done && !stopped && late > 2*time.Minute {
+			s.find("hangs", "%s is under way %s after its time was over", a, late)
+		}
+	}
 }

@@ -249,9 +249,9 @@ func (s *simulation) checkJob(before, now snapshot, was, is *jobRow) {
 	}
 	if was.version == is.version {
 		switch {
-		case was.next.Valid && (is.next.Valid || now.categoryUp[is.category]):
+		case was.next.Valid && is.next.Valid:
 			s.checkClaimed(now, is, was.next.V, is.next.V)
-		case was.next.Valid:
+		case was.next.Valid: // its category is inactive, or was a moment ago
 			s.unclaimed += len(was.schedule().Between(was.next.V.Add(-time.Millisecond), time.Now(), 1000))
 		case is.next.Valid:
 			// By a tick whose clock may be ahead.
@@ -274,9 +274,6 @@ func (s *simulation) checkJob(before, now snapshot, was, is *jobRow) {
 // checkClaimed checks that each instant from one on, and before another, has a
 // row or lies in a summary.
 func (s *simulation) checkClaimed(now snapshot, j *jobRow, from, before time.Time) {
-	if before.IsZero() {
-		before = time.Now().Add(lookAhead)
-	}
 	var mine []*row
 	for _, r := range now.rows {
 		if r.job == j.id && r.occurrence.Valid {

@@ -57,7 +57,7 @@ type simulation struct {
 }
 
 // maxSteps stops a run that does not come to its end.
-const maxSteps = 30_000
+const maxSteps = 60_000
 
 // settle waits until nobody moves, and looks at what was committed.
 func (s *simulation) settle(ctx context.Context) {
@@ -141,6 +141,9 @@ func (s *simulation) next(ctx context.Context) time.Duration {
 // move lets one actor go on, well or not.
 func (s *simulation) move(w *parked) {
 	v := s.judge(w)
+	if hold, steps := s.rng.Float64(), 5+s.rng.IntN(60); hold < s.mood.held && !s.healed {
+		w.held = s.step + steps
+	}
 	switch {
 	case v.err == nil && v.statement == 0:
 		s.note("%s %s", w.actor, w.label)

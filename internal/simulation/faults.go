@@ -28,6 +28,7 @@ type mood struct {
 	faults  float64       // how often a step meets a fault
 	frozen  float64       // how often an actor stands still at a step
 	doubled float64       // how often a message is doubled
+	held    float64       // how often all others go first for a while
 	people  time.Duration // from one change to the next
 	failing bool          // most calls fail
 }
@@ -37,10 +38,14 @@ func (s *simulation) chooseMood() mood {
 		faults:  *pick(s, []float64{0, 0.005, 0.02, 0.06}),
 		frozen:  *pick(s, []float64{0, 0, 0.005, 0.03}),
 		doubled: *pick(s, []float64{0.02, 0.02, 0.3, 0.6}),
+		held:    *pick(s, []float64{0, 0.03, 0.15}),
 		people:  *pick(s, []time.Duration{3 * time.Second, 8 * time.Second, 15 * time.Second}),
 		failing: s.rng.IntN(3) == 0,
 	}
-	s.note("faults %g, frozen %g, doubled %g, a change every %s, failing %t", m.faults, m.frozen, m.doubled, m.people, m.failing)
+	if s.opts.Crowd {
+		m.held, m.people, m.failing = 0.15, 700*time.Millisecond, true
+	}
+	s.note("faults %g, frozen %g, doubled %g, held %g, a change every %s, failing %t", m.faults, m.frozen, m.doubled, m.held, m.people, m.failing)
 	return m
 }
 

@@ -11,8 +11,11 @@ import (
 
 const lookAhead = dispatch.LookAhead
 
-// maxJobs bounds what a run has to look at.
-const maxJobs = 8
+// maxJobs bounds what a run has to look at; a crowd deletes most of them.
+const (
+	maxJobs      = 8
+	maxCrowdJobs = 40
+)
 
 // patterns are frequent, so that much happens in a few minutes.
 var patterns = []string{
@@ -52,7 +55,10 @@ func (s *simulation) create(ctx context.Context) error {
 
 // person lets someone change something.
 func (s *simulation) person(ctx context.Context) {
-	id := *pick(s, s.jobIDs)
+	id, kind, most := *pick(s, s.jobIDs), s.rng.IntN(22), maxJobs
+	if s.opts.Crowd {
+		id, kind, most = s.jobIDs[len(s.jobIDs)-1], *pick(s, []int{0, 0, 0, 3, 3, 3, 13, 13, 13, 18, 19}), maxCrowdJobs
+	}
 	patch := func(in job.Input) func(context.Context) error {
 		return func(ctx context.Context) error { _, err := s.jobs.Patch(ctx, id, in, nil); return err }
 	}
@@ -65,7 +71,7 @@ func (s *simulation) person(ctx context.Context) {
 	}
 	var what string
 	var act func(context.Context) error
-	switch s.rng.IntN(22) {
+	switch kind {
 	case 0, 1, 2:
 		what, act = fmt.Sprintf("pauses %d", id), func(ctx context.Context) error { _, err := s.jobs.Pause(ctx, id); return err }
 	case 3, 4, 5, 6:
@@ -93,7 +99,7 @@ func (s *simulation) person(ctx context.Context) {
 	case 17:
 		what, act = fmt.Sprintf("moves %d to category %d", id, category), patch(job.Input{CategoryID: &category})
 	case 18:
-		if s.rng.IntN(3) == 0 {
+		if s.opts.Crowd || s.rng.IntN(3) == 0 {
 			what, act = fmt.Sprintf("deletes %d", id), func(ctx context.Context) error { return s.jobs.Delete(ctx, id, nil) }
 			break
 		}
@@ -102,7 +108,7 @@ func (s *simulation) person(ctx context.Context) {
 			return err
 		}
 	default:
-		if len(s.jobIDs) >= maxJobs {
+		if len(s.jobIDs) >= most {
 			return
 		}
 		what, act = "creates a job", s.create
@@ -125,6 +131,7 @@ func (s *simulation) someone(ctx context.Context, what string, act func(context.
 // tickOrNot is what becomes of a minute's tick. It returns how long an outage
 // lasts.
 func (s *simulation) tickOrNot(ctx context.Context) time.Duration {
+	s.checkHanging()
 	now := time.Now()
 	s.nextTick = now.Truncate(time.Minute).Add(time.Minute + time.Duration(s.rng.IntN(60_000))*time.Millisecond)
 	chance := s.rng.IntN(40)
@@ -141,7 +148,12 @@ func (s *simulation) tickOrNot(ctx context.Context) time.Duration {
 	case chance < 2:
 		s.note("a tick is lost")
 	case chance == 2:
-		outage := time.Duration(3+s.rng.IntN(40)) * time.Minute
+		outage := time.Duration(2+s.rng.IntN(8)) * time.Minute
+		if s.rng.IntN(3) == 0 {
+			// A long one, that people sleep through.
+			outage += 40 * time.Minute
+			s.nextPerson = s.nextTick.Add(outage - 4*time.Minute)
+		}
 		s.note("no tick for %s", outage)
 		s.nextTick = s.nextTick.Add(outage)
 		return outage

@@ -30,7 +30,7 @@ func (s *simulation) heal(ctx context.Context) {
 	s.mu.Unlock()
 	for s.goesOn() {
 		s.settle(ctx)
-		if left := s.unfinished(healed); left == nil && time.Since(healed) > 2*time.Minute && s.alive() == 0 {
+		if left := s.unfinished(healed); left == nil && time.Since(healed) > 2*time.Minute {
 			break
 		} else if time.Since(healed) > restWithin {
 			s.find("I11", "not ended %s after the last fault: %s", restWithin, left)

@@ -1,0 +1,73 @@
+// Command simulate lives through many simulated bad days of the delivery
+// protocol, on a real database, and shows those that break it:
+//
+//	make simulate SEEDS=200             two hundred days
+//	make simulate ARGS='-seed 42'       one of them, told step by step
+//	make simulate ARGS='-crowd'         with many people at one job
+//
+// It uses the database that TEST_DB_HOST names, or starts one.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/cronjobs/cronjobs/internal/simulation"
+)
+
+func main() {
+	// A seed is lived through in simulated time, which only tests have.
+	testing.Init()
+	seeds := flag.Int("seeds", 100, "how many seeds")
+	from := flag.Uint64("from", 1, "the first seed")
+	only := flag.Uint64("seed", 0, "this seed alone, with its whole trace")
+	crowd := flag.Bool("crowd", false, "many people at once stop, run and delete one job, which fails")
+	coarse := flag.Bool("coarse", false, "make each transaction one step, as on engines that cannot say at once that a row is locked")
+	flag.Parse()
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+
+	opts := simulation.Options{Crowd: *crowd, Coarse: *coarse}
+	first, last := *from, *from+uint64(max(*seeds, 1))-1
+	if *only != 0 {
+		first, last, opts.Trace = *only, *only, os.Stdout
+	}
+	if !testing.RunTests(anyName, []testing.InternalTest{{Name: "simulate", F: func(t *testing.T) { live(t, os.Stdout, first, last, opts) }}}) {
+		os.Exit(1)
+	}
+}
+
+func anyName(string, string) (bool, error) { return true, nil }
+
+// progressEvery is how often it says how far it is.
+const progressEvery = 10 * time.Second
+
+// live lives through seeds, and says what they find.
+func live(t *testing.T, out io.Writer, first, last uint64, opts simulation.Options) {
+	t.Helper()
+	began, said := time.Now(), time.Now()
+	var total simulation.Report
+	broken := 0
+	for seed := first; seed <= last; seed++ {
+		opts.Seed = seed
+		report := simulation.Run(t, opts)
+		total.Steps += report.Steps
+		total.Executions += report.Executions
+		total.Calls += report.Calls
+		total.Faults += report.Faults
+		if len(report.Findings) > 0 {
+			broken++
+			t.Fail()
+			fmt.Fprintln(out, report)
+		}
+		if time.Since(said) > progressEvery || seed == last {
+			said = time.Now()
+			fmt.Fprintf(out, "%d of %d seeds, %d broken: %d steps, %d executions, %d calls, %d faults in %s\n", seed-first+1, last-first+1, broken,
+				total.Steps, total.Executions, total.Calls, total.Faults, time.Since(began).Round(time.Second))
+		}
+	}
+}
