@@ -31,6 +31,9 @@
 // whose absence matters, and the tag absent:"…" to document what then applies;
 // never huma's default tag in a body, which also replaces an explicit zero.
 //
+// The tag checked:"later" keeps the bounds of a text in the document and leaves
+// checking them to the service.
+//
 // An input that has a method Check() error may report further faults of the
 // domain (an *apperr.Error with fields); they are merged with those of the
 // form. Check sees the fields that were well formed, the rest left at zero.

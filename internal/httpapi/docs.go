@@ -24,7 +24,8 @@ const (
 // $schema in answers.
 func apiConfig() huma.Config {
 	config := huma.DefaultConfig(apiTitle, "1.0.0")
-	config.Info.Description = "Keeps scheduled HTTP calls, makes them on time, and shows what happened."
+	config.Info.Description = "Keeps scheduled HTTP calls, makes them on time, and shows what happened.\n\n" +
+		"HEAD works where GET does. A method that an address does not take is answered 405, with those that it takes in the header Allow."
 	config.CreateHooks = nil
 	config.DocsPath, config.OpenAPIPath, config.SchemasPath = "", "", ""
 	config.Servers = []*huma.Server{{URL: "/"}}

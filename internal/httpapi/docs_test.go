@@ -19,7 +19,8 @@ type document struct {
 		OperationID string
 		Tags        []string
 		Security    []map[string][]string
-		Responses   map[string]any
+		Responses   map[string]struct{ Headers map[string]any }
+		Parameters  []struct{ Name string }
 	}
 	Components struct {
 		Schemas         map[string]any
@@ -74,17 +75,20 @@ func TestDocument(t *testing.T) {
 			t.Errorf("%s %s is not documented", a.Method, a.Path)
 			continue
 		}
-		if (len(op.Security) > 0) != (a.Needs != public) {
+		if a.Path != "/auth/logout" && (len(op.Security) > 0) != (a.Needs != public) {
 			t.Errorf("%s %s: security %v", a.Method, a.Path, op.Security)
 		}
 		if ids[op.OperationID] || op.OperationID == "" {
 			t.Errorf("%s %s: operation id %q is not its own", a.Method, a.Path, op.OperationID)
 		}
 		ids[op.OperationID] = true
-		for _, status := range []string{"400", "429", "500", "503"} {
-			if op.Responses[status] == nil {
+		for _, status := range []string{"400", "500", "503"} {
+			if _, ok := op.Responses[status]; !ok {
 				t.Errorf("%s %s: no %s", a.Method, a.Path, status)
 			}
+		}
+		if _, limited := op.Responses["429"]; limited == exempt(a.Path) {
+			t.Errorf("%s %s: 429 documented: %t", a.Method, a.Path, limited)
 		}
 	}
 }
@@ -109,6 +113,39 @@ func TestDocumentSaysWhatAppliesInAbsence(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"name"}, thing.Required); diff != "" {
 		t.Errorf("required (-want +got):\n%s", diff)
+	}
+}
+
+func TestDocumentSaysWhatAJobTakes(t *testing.T) {
+	t.Parallel()
+	_, raw := readDocument(t, newTrial(t, nil).handler())
+	var doc struct {
+		Components struct {
+			Schemas map[string]struct {
+				Properties map[string]struct {
+					MaxLength int
+					Pattern   string
+				}
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(raw), &doc); err != nil {
+		t.Fatal(err)
+	}
+	for _, schema := range []string{"JobBody", "JobChange"} {
+		job := doc.Components.Schemas[schema].Properties
+		if job["url"].MaxLength != 2048 || job["cronPattern"].MaxLength != 100 {
+			t.Errorf("%s: lengths %v", schema, job)
+		}
+		name := regexp.MustCompile(job["name"].Pattern)
+		for text, want := range map[string]bool{
+			"a": true, "Nightly report_2-b": true, " x ": true, strings.Repeat("n", 100): true,
+			"": false, " ": false, "a/b": false, "é": false, strings.Repeat("n", 101): false,
+		} {
+			if name.MatchString(text) != want {
+				t.Errorf("%s: the pattern takes %q: %t", schema, text, !want)
+			}
+		}
 	}
 }
 
@@ -148,5 +185,46 @@ func TestDocsPage(t *testing.T) {
 		if got.StatusCode != 404 || got.body["success"] != false {
 			t.Errorf("%s: %d %s", path, got.StatusCode, got.raw)
 		}
+	}
+}
+
+func TestDocumentSaysWhichHeadersAnswersBear(t *testing.T) {
+	t.Parallel()
+	doc, _ := readDocument(t, newTrial(t, nil).handler())
+	for _, tc := range []struct {
+		method, path, status string
+		headers              []string
+	}{
+		{"get", "/jobs", "200", []string{"ETag", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "X-Request-Id"}},
+		{"get", "/jobs", "304", []string{"ETag", "RateLimit-Limit", "X-Request-Id"}},
+		{"get", "/history", "304", []string{"ETag"}},
+		{"get", "/jobs", "429", []string{"Retry-After", "RateLimit-Reset"}},
+		{"get", "/jobs", "401", []string{"WWW-Authenticate"}},
+		{"get", "/users/{id}", "200", []string{"ETag"}},
+		{"post", "/jobs", "201", []string{"ETag", "Location", "Idempotent-Replayed"}},
+		{"post", "/jobs/{id}/execute", "202", []string{"Location", "Idempotent-Replayed", "X-Request-Id"}},
+		{"get", "/health", "503", []string{"Retry-After", "X-Request-Id"}},
+	} {
+		response, ok := doc.Paths[tc.path][tc.method].Responses[tc.status]
+		if !ok {
+			t.Errorf("%s %s: no %s", tc.method, tc.path, tc.status)
+		}
+		for _, name := range tc.headers {
+			if response.Headers[name] == nil {
+				t.Errorf("%s %s: %s has no %s", tc.method, tc.path, tc.status, name)
+			}
+		}
+	}
+	for _, tc := range [][3]string{
+		{"post", "/auth/login", "409"}, {"post", "/auth/logout", "409"}, {"post", "/schedules/preview", "409"},
+		{"get", "/health", "429"}, {"get", "/jobs", "403"}, {"post", "/jobs/{id}/execute", "415"},
+		{"delete", "/auth/sessions/{id}", "412"}, {"get", "/jobs/{id}", "304"},
+	} {
+		if _, ok := doc.Paths[tc[1]][tc[0]].Responses[tc[2]]; ok {
+			t.Errorf("%s %s cannot answer %s", tc[0], tc[1], tc[2])
+		}
+	}
+	if op := doc.Paths["/auth/logout"]["post"]; len(op.Security) != 2 || op.Security[0]["bearer"] == nil {
+		t.Errorf("logout's security: %v", op.Security)
 	}
 }

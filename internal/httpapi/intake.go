@@ -48,7 +48,7 @@ func (s *server) readStrictly(hc huma.Context, next func(huma.Context), maxBody 
 	in := &intake{params: map[string]string{}}
 	in.readParams(op, hc, r.URL.RawQuery)
 	if op.RequestBody != nil {
-		if err := in.readBody(op, s.api.OpenAPI().Components.Schemas, w, r, maxBody); err != nil {
+		if err := in.readBody(op, s.validator(&in.faults), w, r, maxBody); err != nil {
 			s.writeError(w, r, err)
 			return
 		}
@@ -127,7 +127,7 @@ func paramFault(s *huma.Schema, value string) string {
 
 // readBody reads and checks the JSON body. Its error ends the request; faults
 // of the content are kept.
-func (in *intake) readBody(op *huma.Operation, registry huma.Registry, w http.ResponseWriter, r *http.Request, maxBody int64) error {
+func (in *intake) readBody(op *huma.Operation, v validator, w http.ResponseWriter, r *http.Request, maxBody int64) error {
 	if r.ContentLength > maxBody {
 		return errBodyTooLarge
 	}
@@ -157,7 +157,6 @@ func (in *intake) readBody(op *huma.Operation, registry huma.Registry, w http.Re
 		return nil
 	}
 	before := len(in.faults)
-	v := validator{registry: registry, faults: &in.faults}
 	v.check(media.Schema, tree, "")
 	switch {
 	case len(in.faults) == before:

@@ -8,11 +8,11 @@ import (
 
 // jobBody is what creating and replacing a job take.
 type jobBody struct {
-	Name        string `json:"name" doc:"1 to 100 letters, digits, spaces, - and _; unique whatever its case." example:"Nightly report"`
+	Name        string `json:"name" checked:"later" pattern:"^\\s*[A-Za-z0-9_-]([A-Za-z0-9 _-]{0,98}[A-Za-z0-9_-])?\\s*$" patternDescription:"1 to 100 ASCII letters, digits, spaces, - and _" doc:"1 to 100 letters, digits, spaces, - and _; unique whatever its case." example:"Nightly report"`
 	Description string `json:"description" minLength:"10" maxLength:"1000"`
-	CronPattern string `json:"cronPattern" doc:"Five fields, six with leading seconds, or a macro such as @daily." example:"0 2 * * *"`
+	CronPattern string `json:"cronPattern" checked:"later" minLength:"1" maxLength:"100" doc:"Five fields, six with leading seconds, or a macro such as @daily." example:"0 2 * * *"`
 	CategoryID  int64  `json:"categoryId" minimum:"1" maximum:"9007199254740991"`
-	URL         string `json:"url" doc:"http or https, at most 2048 characters, without a user name." example:"https://example.com/report"`
+	URL         string `json:"url" checked:"later" maxLength:"2048" pattern:"^[Hh][Tt][Tt][Pp][Ss]?://" patternDescription:"a URL that begins with http:// or https://" doc:"http or https, at most 2048 characters, without a user name." example:"https://example.com/report"`
 
 	Timezone      Optional[string]            `json:"timezone,omitzero" absent:"UTC" doc:"A name of the IANA time zone database."`
 	Method        Optional[string]            `json:"method,omitzero" enum:"GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS" absent:"GET"`
@@ -43,11 +43,11 @@ func (b jobBody) input() job.Input {
 
 // jobChange is what patching a job takes: the fields that shall change.
 type jobChange struct {
-	Name          Optional[string]            `json:"name,omitzero" doc:"1 to 100 letters, digits, spaces, - and _; unique whatever its case."`
+	Name          Optional[string]            `json:"name,omitzero" checked:"later" pattern:"^\\s*[A-Za-z0-9_-]([A-Za-z0-9 _-]{0,98}[A-Za-z0-9_-])?\\s*$" patternDescription:"1 to 100 ASCII letters, digits, spaces, - and _" doc:"1 to 100 letters, digits, spaces, - and _; unique whatever its case."`
 	Description   Optional[string]            `json:"description,omitzero" minLength:"10" maxLength:"1000"`
-	CronPattern   Optional[string]            `json:"cronPattern,omitzero" doc:"Five fields, six with leading seconds, or a macro such as @daily."`
+	CronPattern   Optional[string]            `json:"cronPattern,omitzero" checked:"later" minLength:"1" maxLength:"100" doc:"Five fields, six with leading seconds, or a macro such as @daily."`
 	CategoryID    Optional[int64]             `json:"categoryId,omitzero" minimum:"1" maximum:"9007199254740991"`
-	URL           Optional[string]            `json:"url,omitzero" doc:"http or https, at most 2048 characters, without a user name. With another scheme, host or port the secrets must be entered again."`
+	URL           Optional[string]            `json:"url,omitzero" checked:"later" maxLength:"2048" pattern:"^[Hh][Tt][Tt][Pp][Ss]?://" patternDescription:"a URL that begins with http:// or https://" doc:"http or https, at most 2048 characters, without a user name. With another scheme, host or port the secrets must be entered again."`
 	Timezone      Optional[string]            `json:"timezone,omitzero" doc:"A name of the IANA time zone database."`
 	Method        Optional[string]            `json:"method,omitzero" enum:"GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS"`
 	Headers       Optional[map[string]string] `json:"headers,omitzero" nullable:"true" doc:"All headers; null for none. ******** keeps a stored secret value."`

@@ -231,6 +231,7 @@ func TestJobList(t *testing.T) {
 	}{
 		{"", "First Second_1 third"},
 		{"?sortOrder=desc", "third Second_1 First"},
+		{"?sortOrder=DESC", "third Second_1 First"},
 		{"?sortBy=name&sortOrder=desc", "third Second_1 First"},
 		{"?sortBy=nextRunAt", "First third Second_1"},
 		{"?search=SECOND_", "Second_1"},

@@ -31,7 +31,7 @@ func (s Search) Text() string { return strings.TrimSpace(s.Search) }
 // Order is embedded by inputs of lists that can be sorted; the fields of
 // sortBy differ and are the list's own.
 type Order struct {
-	SortOrder string `query:"sortOrder" enum:"asc,desc" doc:"Which end comes first; ties are broken by id."`
+	SortOrder string `query:"sortOrder" enum:"asc,desc,ASC,DESC" doc:"Which end comes first; ties are broken by id."`
 }
 
 // Descending reports the order, given the one that applies where none is asked
@@ -40,5 +40,5 @@ func (o Order) Descending(byDefault bool) bool {
 	if o.SortOrder == "" {
 		return byDefault
 	}
-	return o.SortOrder == "desc"
+	return strings.EqualFold(o.SortOrder, "desc")
 }

@@ -23,10 +23,20 @@ type option func(*routeOptions)
 type routeOptions struct {
 	op      *huma.Operation
 	maxBody int64 // bytes
+	// neverConflicts keeps 409 out of the document.
+	neverConflicts bool
 }
 
 // creates makes 201 the documented success.
 func creates(o *routeOptions) { o.op.DefaultStatus = http.StatusCreated }
+
+// neverConflicts is for routes that change nothing that could be in the way.
+func neverConflicts(o *routeOptions) { o.neverConflicts = true }
+
+// takesToken documents that a public route looks at a bearer token too.
+func takesToken(o *routeOptions) {
+	o.op.Security = []map[string][]string{{"bearer": {}}, {}}
+}
 
 // checker is an input that can find faults beyond those of its form.
 type checker interface{ Check() error }
@@ -63,7 +73,10 @@ func route[I any, A answer](s *server, method, path string, needs account.Role, 
 	for _, apply := range options {
 		apply(&o)
 	}
-	documentResponses(s.api.OpenAPI().Components.Schemas, op, a.documents(), needs)
+	documentation{
+		op: op, registry: s.api.OpenAPI().Components.Schemas, needs: needs,
+		input: reflect.TypeFor[I](), success: a.documents(), conflicts: !o.neverConflicts,
+	}.write()
 	s.accesses = append(s.accesses, access{Method: method, Path: path, Needs: needs})
 
 	// huma completes a copy of the operation (its parameters and body) as it
@@ -88,7 +101,7 @@ func route[I any, A answer](s *server, method, path string, needs account.Role, 
 			writeEncoded(w, r, out)
 		}}, nil
 	})
-	documentAbsent(s.api.OpenAPI().Components.Schemas, reflect.TypeFor[I]())
+	s.readTags(reflect.TypeFor[I]())
 }
 
 // faultsOf is all faults of the input at once; nil where there are none.
@@ -118,47 +131,12 @@ func operationID(method, path string) string {
 	return strings.ToLower(method) + "-" + strings.Join(words, "-")
 }
 
-// documentResponses describes the success and every error that a route of this
-// kind can answer. 422 is not among them: what is invalid is 400.
-func documentResponses(registry huma.Registry, op *huma.Operation, success reflect.Type, needs account.Role) {
-	content := func(t reflect.Type) map[string]*huma.MediaType {
-		return map[string]*huma.MediaType{"application/json": {Schema: registry.Schema(t, true, "")}}
-	}
-	if op.Responses == nil {
-		op.Responses = map[string]*huma.Response{}
-	}
-	op.Responses[strconv.Itoa(op.DefaultStatus)] = &huma.Response{
-		Description: http.StatusText(op.DefaultStatus), Content: content(success),
-	}
-	failures := []int{http.StatusBadRequest, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable}
-	if needs != public {
-		failures = append(failures, http.StatusUnauthorized, http.StatusForbidden)
-		op.Security = []map[string][]string{{"bearer": {}}}
-	}
-	if strings.Contains(op.Path, "{") {
-		failures = append(failures, http.StatusNotFound)
-	}
-	switch op.Method {
-	case http.MethodPost:
-		failures = append(failures, http.StatusUnauthorized, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
-	case http.MethodPut, http.MethodPatch:
-		failures = append(failures, http.StatusConflict, http.StatusPreconditionFailed,
-			http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
-	case http.MethodDelete:
-		failures = append(failures, http.StatusConflict, http.StatusPreconditionFailed)
-	}
-	envelope := content(reflect.TypeFor[ErrorEnvelope]())
-	for _, status := range failures {
-		if op.Responses[strconv.Itoa(status)] == nil {
-			op.Responses[strconv.Itoa(status)] = &huma.Response{Description: http.StatusText(status), Content: envelope}
-		}
-	}
-}
-
-// documentAbsent writes the tag absent:"…" of body fields into the document as
-// their default. huma's own default tag is not used in bodies: it also
-// replaces a zero that was sent on purpose.
-func documentAbsent(registry huma.Registry, input reflect.Type) {
+// readTags obeys our own tags of body fields. absent:"…" goes into the document
+// as their default; huma's own default tag is not used in bodies, since it also
+// replaces a zero that was sent on purpose. checked:"later" leaves what the
+// document says of a text to the domain, which finds the faults of other fields
+// in the same go.
+func (s *server) readTags(input reflect.Type) {
 	body, ok := input.FieldByName("Body")
 	if !ok {
 		return
@@ -170,11 +148,14 @@ func documentAbsent(registry huma.Registry, input reflect.Type) {
 	if t.Kind() != reflect.Struct || t.Name() == "" {
 		return
 	}
-	schema := registry.Schema(t, false, "")
+	schema := s.api.OpenAPI().Components.Schemas.Schema(t, false, "")
 	for _, field := range reflect.VisibleFields(t) {
 		text, ok := field.Tag.Lookup("absent")
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		property := schema.Properties[name]
+		if property != nil && field.Tag.Get("checked") == "later" {
+			s.checkedLater[property] = true
+		}
 		if !ok || property == nil {
 			continue
 		}

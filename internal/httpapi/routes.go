@@ -12,16 +12,16 @@ const (
 
 // routes is the route table and, with its fourth column, the matrix of roles.
 func (s *server) routes() {
-	route(s, "POST", "/auth/login", public, "auth", "Sign in", s.login)
-	route(s, "POST", refreshPath, public, "auth", "Exchange a refresh token for a new pair", s.refresh)
-	route(s, "POST", "/auth/logout", public, "auth", "End a session", s.logout)
+	route(s, "POST", "/auth/login", public, "auth", "Sign in", s.login, neverConflicts)
+	route(s, "POST", refreshPath, public, "auth", "Exchange a refresh token for a new pair", s.refresh, neverConflicts)
+	route(s, "POST", "/auth/logout", public, "auth", "End a session", s.logout, neverConflicts, takesToken)
 	route(s, "GET", "/auth/me", viewer, "auth", "Read one's own account", s.me)
 	route(s, "PATCH", "/auth/me", viewer, "auth", "Change one's own account", s.updateMe)
 	route(s, "POST", "/auth/change-password", viewer, "auth", "Change one's own password", s.changePassword)
 
 	route(s, "POST", "/auth/register", public, "auth", "Make oneself an account, where that is allowed", s.register, creates)
 	route(s, "GET", "/auth/sessions", viewer, "auth", "List where one is signed in", s.listSessions)
-	route(s, "DELETE", "/auth/sessions/{id}", viewer, "auth", "End one of one's own sessions", s.endSession)
+	route(s, "DELETE", "/auth/sessions/{id}", viewer, "auth", "End one of one's own sessions", s.endSession, neverConflicts)
 
 	route(s, "GET", "/users", admin, "users", "List users", s.listUsers)
 	route(s, "POST", "/users", admin, "users", "Create a user", s.createUser, creates)
@@ -42,11 +42,11 @@ func (s *server) routes() {
 	route(s, "GET", "/jobs/{id}", viewer, "jobs", "Read a job", s.getJob)
 	route(s, "PUT", "/jobs/{id}", operator, "jobs", "Replace a job", s.replaceJob)
 	route(s, "PATCH", "/jobs/{id}", operator, "jobs", "Change a job", s.patchJob)
-	route(s, "DELETE", "/jobs/{id}", operator, "jobs", "Delete a job", s.deleteJob)
-	route(s, "POST", "/jobs/{id}/pause", operator, "jobs", "Pause a job", s.pauseJob)
-	route(s, "POST", "/jobs/{id}/resume", operator, "jobs", "Resume a job", s.resumeJob)
+	route(s, "DELETE", "/jobs/{id}", operator, "jobs", "Delete a job", s.deleteJob, neverConflicts)
+	route(s, "POST", "/jobs/{id}/pause", operator, "jobs", "Pause a job", s.pauseJob, neverConflicts)
+	route(s, "POST", "/jobs/{id}/resume", operator, "jobs", "Resume a job", s.resumeJob, neverConflicts)
 	route(s, "POST", "/jobs/{id}/execute", operator, "jobs", "Run a job now and wait for the outcome", s.executeJob, mayBeAccepted(s))
-	route(s, "POST", "/schedules/preview", viewer, "jobs", "Explain a schedule and list its next runs", s.previewSchedule)
+	route(s, "POST", "/schedules/preview", viewer, "jobs", "Explain a schedule and list its next runs", s.previewSchedule, neverConflicts)
 
 	route(s, "GET", "/jobs/{id}/history", viewer, "history", "List a job's executions", s.listJobHistory)
 	route(s, "GET", "/history", viewer, "history", "List executions", s.listHistory)

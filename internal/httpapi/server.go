@@ -92,6 +92,8 @@ type server struct {
 	router   *chi.Mux
 	api      huma.API
 	accesses []access
+	// checkedLater are the texts whose bounds the domain checks.
+	checkedLater map[*huma.Schema]bool
 }
 
 // access is who may call a route: a row of the matrix that routes.go spells
@@ -110,7 +112,7 @@ func newServer(deps Deps) *server {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	s := &server{Deps: deps, log: deps.Log, router: chi.NewRouter()}
+	s := &server{Deps: deps, log: deps.Log, router: chi.NewRouter(), checkedLater: map[*huma.Schema]bool{}}
 	if s.log == nil {
 		s.log = slog.Default()
 	}

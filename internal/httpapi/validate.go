@@ -18,6 +18,11 @@ import (
 type validator struct {
 	registry huma.Registry
 	faults   *faultList
+	later    map[*huma.Schema]bool // texts whose bounds the domain checks
+}
+
+func (s *server) validator(faults *faultList) validator {
+	return validator{registry: s.api.OpenAPI().Components.Schemas, faults: faults, later: s.checkedLater}
 }
 
 // maxFieldName bounds what is repeated of a name that a client made up.
@@ -150,6 +155,9 @@ func (v *validator) text(s *huma.Schema, n *node, path string) {
 	}
 	if n.broken {
 		v.fault(n, path, "has half of a surrogate pair, which is no character")
+		return
+	}
+	if v.later[s] {
 		return
 	}
 	if message := textFault(s, n.text); message != "" {
