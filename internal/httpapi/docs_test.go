@@ -216,9 +216,14 @@ func TestDocumentSaysWhichHeadersAnswersBear(t *testing.T) {
 		}
 	}
 	for _, tc := range [][3]string{
-		{"post", "/auth/login", "409"}, {"post", "/auth/logout", "409"}, {"post", "/schedules/preview", "409"},
-		{"get", "/health", "429"}, {"get", "/jobs", "403"}, {"post", "/jobs/{id}/execute", "415"},
-		{"delete", "/auth/sessions/{id}", "412"}, {"get", "/jobs/{id}", "304"},
+		{"post", "/auth/login", "409"},
+		{"post", "/auth/logout", "409"},
+		{"post", "/schedules/preview", "409"},
+		{"get", "/health", "429"},
+		{"get", "/jobs", "403"},
+		{"post", "/jobs/{id}/execute", "415"},
+		{"delete", "/auth/sessions/{id}", "412"},
+		{"get", "/jobs/{id}", "304"},
 	} {
 		if _, ok := doc.Paths[tc[1]][tc[0]].Responses[tc[2]]; ok {
 			t.Errorf("%s %s cannot answer %s", tc[0], tc[1], tc[2])
