@@ -125,9 +125,10 @@ func advance(ctx context.Context, tx *sql.Tx, due []dueRow, now time.Time, resul
 	}
 	idArgs := ids(due, func(d dueRow) int64 { return d.ID })
 	// The CASE is cast: where every value is NULL its type would be unknown.
-	query := "UPDATE jobs SET next_run_at = CAST(" + next.end() + " AS DATETIME(3)) WHERE id IN (" + placeholders(len(idArgs)) +
+	value, valueArgs := next.shortest()
+	query := "UPDATE jobs SET next_run_at = CAST(" + value + " AS DATETIME(3)) WHERE id IN (" + placeholders(len(idArgs)) +
 		") AND (id, version, next_run_at) IN (" + tuples(len(due), 3) + ")"
-	matched, err := execSQL(ctx, tx, query, slices.Concat(next.args, idArgs, compare)...)
+	matched, err := execSQL(ctx, tx, query, slices.Concat(valueArgs, idArgs, compare)...)
 	if err != nil {
 		return err
 	}

@@ -78,6 +78,18 @@ func (c *caseByID) when(id int64, value any) {
 
 func (c *caseByID) end() string { return c.text.String() + " END" }
 
+// shortest is the CASE and its arguments, or the one value that all rows share:
+// the server compares every row with every branch. It is for statements that
+// touch no other rows than those of the CASE.
+func (c *caseByID) shortest() (text string, args []any) {
+	for i := 3; i < len(c.args); i += 2 {
+		if c.args[i] != c.args[1] {
+			return c.end(), c.args
+		}
+	}
+	return "?", c.args[1:2]
+}
+
 // ids collects one int64 of each item as arguments, ascending and distinct.
 func ids[T any](items []T, id func(T) int64) []any {
 	numbers := make([]int64, len(items))

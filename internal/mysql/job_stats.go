@@ -100,7 +100,7 @@ type judged struct {
 // runs after the outcomes' own transaction, for it locks jobs, which everywhere
 // else are locked first.
 func (s *Executions) judgeJobs(ctx context.Context, now time.Time, held []finishing) error {
-	if len(held) == 0 {
+	if !slices.ContainsFunc(held, asksForJudgement) {
 		return nil
 	}
 	gone := map[int64]bool{}
@@ -137,6 +137,12 @@ func (s *Executions) judgeJobs(ctx context.Context, now time.Time, held []finish
 		}
 	}
 	return nil
+}
+
+// asksForJudgement reports an outcome that can stop its job or change its lane:
+// all but a quick success in the fast lane.
+func asksForJudgement(f finishing) bool {
+	return f.Finished.Status != execution.Success || f.Lane != execution.Fast || execution.Pace(f.Attempt.EndedAt.Sub(f.Attempt.StartedAt)) > 0
 }
 
 // stopJob makes an active job failed, as a pause would make it inactive.

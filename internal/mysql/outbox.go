@@ -27,11 +27,7 @@ func (s *Executions) MarkQueued(ctx context.Context, now time.Time, sent []execu
 			resend_after = GREATEST(resend_after, DATE_ADD(GREATEST(not_before, CAST(? AS DATETIME(3))), INTERVAL ? SECOND))
 			WHERE id IN (` + placeholders(len(idArgs)) + `) AND status = 'pending' AND (id, attempt) IN (` + tuples(len(batch), 2) + `)`
 		args := slices.Concat([]any{utc(now), utc(now), int(dispatch.ResendFirst.Seconds())}, idArgs, pairs)
-		err := inTx(ctx, s.db, func(tx *sql.Tx) error {
-			_, err := execSQL(ctx, tx, query, args...)
-			return err
-		})
-		if err != nil {
+		if err := inOne(ctx, s.db, query, args...); err != nil {
 			return err
 		}
 	}

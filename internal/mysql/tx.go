@@ -127,8 +127,22 @@ const txTries = 4
 // deadlock (1213), or a lock wait (1205), is run again up to three times, so fn
 // must do nothing but talk to the database and must build its result afresh.
 func inTx(ctx context.Context, db *sql.DB, fn func(tx *sql.Tx) error) error {
+	return retried(ctx, func() error { return oneTx(ctx, db, fn) })
+}
+
+// inOne is inTx for a transaction of one statement, which needs no begin and no
+// commit: one round trip in place of three.
+func inOne(ctx context.Context, db *sql.DB, query string, args ...any) error {
+	return retried(ctx, func() error {
+		_, err := execSQL(ctx, db, query, args...)
+		return err
+	})
+}
+
+// retried tries a transaction up to txTries times.
+func retried(ctx context.Context, once func() error) error {
 	for try := 1; ; try++ {
-		err := oneTx(ctx, db, fn)
+		err := once()
 		if err == nil || try == txTries || !isRetryable(err) {
 			return translate(err)
 		}

@@ -20,13 +20,11 @@ import (
 const claimBar = 20_000
 
 // claimed is one round of claiming: the tick's whole time, and where it went.
-// Claims and sends overlap, so that the parts may add up to more.
 type claimed struct {
 	occurrences                    int
 	total, claim, plan, send, mark time.Duration
 	trips                          int64
-	// plain and transaction are how long the database takes for the same rows
-	// in bare inserts, all in one transaction and one each batch.
+	// plain is how long the database takes for the same rows in bare inserts.
 	plain time.Duration
 }
 
@@ -241,11 +239,11 @@ func printClaims(kind string, all []claimed) {
 		milliseconds(func(c claimed) time.Duration { return c.mark }), all[0].trips)
 }
 
-const claimHeader = "occurrences of                   n     per s  ÷ bar  plain ins/s ÷ plain    ms all  claim   plan   send   mark   trips"
+const claimHeader = "occurrences of                 n     per s  ÷ bar  plain ins/s ÷ plain    ms all  claim   plan   send   mark   trips"
 
 // benchClaims measures one occurrence a job, the dearest, and four a job.
 func benchClaims(ctx context.Context, server *database.Server, c choice, say func(string)) error {
-	fmt.Printf("\nOne tick's claim and dispatch, one connection (bar: %d a second). ms are medians; plan is inside claim\n%s\n", claimBar, claimHeader)
+	fmt.Printf("\nOne tick's claim and dispatch, on one connection as on AWS (bar: %d a second). ms are medians; plan is inside claim\n%s\n", claimBar, claimHeader)
 	for _, perJob := range []int{1, 4} {
 		all, err := claims(ctx, server, c, perJob, say)
 		if err != nil {
