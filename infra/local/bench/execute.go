@@ -112,7 +112,8 @@ func (s *stage) executeRound(ctx context.Context, t *target, executions, message
 	result.perSecond = float64(executions) / took.Seconds()
 	result.tripsEach = float64(s.trips.count()) / float64(executions)
 	var succeeded int
-	err = errors.Join(append(failures, s.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM executions WHERE status = 'success'").Scan(&succeeded))...)
+	counting := s.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM executions WHERE status = 'success'").Scan(&succeeded)
+	err = errors.Join(errors.Join(failures...), counting)
 	if err == nil && (succeeded != executions || t.received() != executions) {
 		err = fmt.Errorf("%d of %d executions succeeded, with %d calls", succeeded, executions, t.received())
 	}
