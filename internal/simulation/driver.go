@@ -40,7 +40,7 @@ type simulation struct {
 
 	step         int
 	faults       int
-	mood         mood
+	mood         Mood
 	healed       bool
 	nextTick     time.Time
 	nextPerson   time.Time
@@ -96,7 +96,7 @@ func (s *simulation) transactionEnded() {
 // misbehave is the first part of a run: everything may break at any time.
 func (s *simulation) misbehave(ctx context.Context) {
 	s.mood = s.chooseMood()
-	end := time.Now().Add(time.Duration(4+s.rng.IntN(6)) * time.Minute)
+	end := time.Now().Add(time.Duration(3+s.rng.IntN(4)) * time.Minute)
 	s.nextTick, s.nextPerson = time.Now(), time.Now().Add(5*time.Second)
 	for time.Now().Before(end) && s.goesOn() {
 		s.settle(ctx)
@@ -123,7 +123,7 @@ func (s *simulation) next(ctx context.Context) time.Duration {
 	case !now.Before(s.nextTick) && chance < 30:
 		return s.tickOrNot(ctx)
 	case !s.healed && !now.Before(s.nextPerson) && chance < 50:
-		s.nextPerson = now.Add(time.Duration(s.rng.Int64N(int64(2 * s.mood.people))).Truncate(time.Millisecond))
+		s.nextPerson = now.Add(time.Duration(s.rng.Int64N(int64(2 * s.mood.People))).Truncate(time.Millisecond))
 		s.person(ctx)
 	case len(due) > 0 && chance < 65:
 		s.deliver(ctx, due)
@@ -141,7 +141,7 @@ func (s *simulation) next(ctx context.Context) time.Duration {
 // move lets one actor go on, well or not.
 func (s *simulation) move(w *parked) {
 	v := s.judge(w)
-	if hold, steps := s.rng.Float64(), 5+s.rng.IntN(60); hold < s.mood.held && !s.healed {
+	if hold, steps := s.rng.Float64(), 5+s.rng.IntN(60); hold < s.mood.Held && !s.healed {
 		w.held = s.step + steps
 	}
 	switch {

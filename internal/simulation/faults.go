@@ -23,29 +23,34 @@ func (v verdict) String() string {
 	}
 }
 
-// mood is what kind of bad day a seed has.
-type mood struct {
-	faults  float64       // how often a step meets a fault
-	frozen  float64       // how often an actor stands still at a step
-	doubled float64       // how often a message is doubled
-	held    float64       // how often all others go first for a while
-	people  time.Duration // from one change to the next
-	failing bool          // most calls fail
+// Mood is what kind of bad day it is. Shares are of all steps, or messages.
+type Mood struct {
+	Faults  float64       // how often a step meets a fault
+	Frozen  float64       // how often an actor stands still at a step
+	Doubled float64       // how often a message is doubled
+	Held    float64       // how often all others go first for a while
+	People  time.Duration // from one change to the next
+	Failing bool          // most calls fail
+	// Crowd lets people stop, run and delete one job above all.
+	Crowd bool
 }
 
-func (s *simulation) chooseMood() mood {
-	m := mood{
-		faults:  *pick(s, []float64{0, 0.005, 0.02, 0.06}),
-		frozen:  *pick(s, []float64{0, 0, 0.005, 0.03}),
-		doubled: *pick(s, []float64{0.02, 0.02, 0.3, 0.6}),
-		held:    *pick(s, []float64{0, 0.03, 0.15}),
-		people:  *pick(s, []time.Duration{3 * time.Second, 8 * time.Second, 15 * time.Second}),
-		failing: s.rng.IntN(3) == 0,
+// Crowd is a day of many people at one job that fails.
+var Crowd = Mood{Faults: 0.01, Frozen: 0.005, Doubled: 0.1, Held: 0.15, People: 700 * time.Millisecond, Failing: true, Crowd: true}
+
+func (s *simulation) chooseMood() Mood {
+	m := Mood{
+		Faults:  *pick(s, []float64{0, 0.005, 0.02, 0.06}),
+		Frozen:  *pick(s, []float64{0, 0, 0.005, 0.03}),
+		Doubled: *pick(s, []float64{0.02, 0.02, 0.3, 0.6}),
+		Held:    *pick(s, []float64{0, 0.03, 0.15}),
+		People:  *pick(s, []time.Duration{3 * time.Second, 8 * time.Second, 15 * time.Second}),
+		Failing: s.rng.IntN(3) == 0,
 	}
-	if s.opts.Crowd {
-		m.held, m.people, m.failing = 0.15, 700*time.Millisecond, true
+	if s.opts.Mood != nil {
+		m = *s.opts.Mood
 	}
-	s.note("faults %g, frozen %g, doubled %g, held %g, a change every %s, failing %t", m.faults, m.frozen, m.doubled, m.held, m.people, m.failing)
+	s.note("the day: %+v", m)
 	return m
 }
 
@@ -59,7 +64,7 @@ func (s *simulation) judge(w *parked) verdict {
 	if s.healed {
 		return v
 	}
-	if cold < s.mood.frozen {
+	if cold < s.mood.Frozen {
 		// It goes on with this step and then stands still for a while.
 		w.frozen = time.Now().Add(frozen)
 		w.faulty = true
@@ -67,7 +72,7 @@ func (s *simulation) judge(w *parked) verdict {
 		s.note("%s stands still for %s", w.actor, frozen)
 		return v
 	}
-	if roll >= s.mood.faults {
+	if roll >= s.mood.Faults {
 		return v
 	}
 	v.after = kind%2 == 1

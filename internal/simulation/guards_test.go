@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/cronjobs/cronjobs/internal/mysql"
 	"github.com/cronjobs/cronjobs/internal/mysql/mysqltest"
@@ -18,7 +19,8 @@ type guard struct {
 	without func(query string) string
 	// races: only others' moves inside a transaction show that it is needed.
 	races bool
-	crowd bool
+	// mood is a day on which it is needed; nil for any.
+	mood *simulation.Mood
 	// seed is one that is known to miss it.
 	seed uint64
 }
@@ -65,6 +67,16 @@ var claimed = regexp.MustCompile(`AND (\(id, version, next_run_at\) IN \(.*\))$`
 // are read for it.
 var ignoredHint = swap(" FOR UPDATE SKIP LOCKED", "")
 
+// Days on which a guard is needed often.
+var (
+	// Workers stand still with rows that others then run.
+	slow = &simulation.Mood{Frozen: 0.03, Doubled: 0.8, Held: 0.15, People: time.Minute, Failing: true}
+	// Jobs are edited while their messages are under way.
+	edited = &simulation.Mood{Frozen: 0.01, Doubled: 0.3, Held: 0.15, People: time.Second}
+	// Messages are lost.
+	lossy = &simulation.Mood{Faults: 0.1, People: 20 * time.Second}
+)
+
 // cancels are the updates by which people's changes end waiting rows.
 func cancels(edit bool) func(string) string {
 	return func(query string) string {
@@ -78,15 +90,15 @@ func cancels(edit bool) func(string) string {
 var guards = map[string]guard{
 	"the claim's compare-and-swap": {without: both(ignoredHint, func(q string) string { return claimed.ReplaceAllString(q, "AND (TRUE OR $1)") }), races: true},
 	"the token that is read back":  {without: swap("AND claim_token = ? AND status", "AND (TRUE OR claim_token = ?) AND status")},
-	"the revision in the start":    {without: ignore("id, attempt, revision", "", "", "revision")},
-	"the attempt in the start":     {without: ignore("id, attempt, revision", "", "attempt", "")},
+	"the revision in the start":    {without: ignore("id, attempt, revision", "", "", "revision"), mood: edited},
+	"the attempt in the start":     {without: ignore("id, attempt, revision", "", "attempt", ""), mood: slow},
 	"the status in the start": {without: swap(`status IN ('pending', 'queued') AND not_before <= ?
 		AND (id, attempt, revision)`, `status <> 'running' AND not_before <= ?
 		AND (id, attempt, revision)`)},
 	"the instant in the start":  {without: swap("AND not_before <= ?\n\t\tAND (id,", "AND (TRUE OR not_before <= ?)\n\t\tAND (id,")},
 	"the category in the start": {without: swap("SELECT id, status FROM categories", "SELECT id, 'active' FROM categories")},
 	"the overlap slot":          {without: swap("slot_job_id = job_id", "slot_job_id = NULL")},
-	"the fence in the finish":   {without: ignore("id, fence", "", "fence")},
+	"the fence in the finish":   {without: ignore("id, fence", "", "fence"), mood: slow},
 	"the length of the lease": {without: func(q string) string {
 		return leaseTerm.ReplaceAllString(q, "lease_until = DATE_SUB(CAST($1 AS DATETIME(3)), INTERVAL 31 SECOND)")
 	}},
@@ -97,16 +109,16 @@ var guards = map[string]guard{
 				return strings.ReplaceAll(q, " LOCK IN SHARE MODE", "")
 			}
 			return q
-		}, races: true, crowd: true,
+		}, races: true, mood: &simulation.Crowd,
 	},
-	"the resend of what waits":     {without: swap("WHERE status = ? AND resend_after <= ? AND lane = ?", "WHERE FALSE AND status = ? AND resend_after <= ? AND lane = ?")},
+	"the resend of what waits":     {without: swap("WHERE status = ? AND resend_after <= ? AND lane = ?", "WHERE FALSE AND status = ? AND resend_after <= ? AND lane = ?"), mood: lossy},
 	"the sweep of lost leases":     {without: swap("AND e.lease_until < ?", "AND FALSE AND e.lease_until < ?")},
 	"the end of the lease":         {without: swap("AND e.lease_until < ?", "AND (TRUE OR e.lease_until < ?)")},
 	"the cancelling by a pause":    {without: cancels(false)},
 	"the cancelling by an edit":    {without: cancels(true)},
 	"what may live again":          {without: swap("IF(status = 'cancelled' AND fence = 0,", "IF(status <> 'running',")},
 	"the status of what is queued": {without: swap("AND status = 'pending' AND (id, attempt)", "AND (id, attempt)")},
-	"the lock of a run's job":      {without: swap("SELECT id FROM jobs WHERE id = ? LOCK IN SHARE MODE", "SELECT id FROM jobs WHERE id = ?"), races: true, crowd: true},
+	"the lock of a run's job":      {without: swap("SELECT id FROM jobs WHERE id = ? LOCK IN SHARE MODE", "SELECT id FROM jobs WHERE id = ?"), races: true, mood: &simulation.Crowd},
 }
 
 // tries is how many seeds may miss a guard's absence.
@@ -124,7 +136,7 @@ func TestWithoutAGuardItBreaks(t *testing.T) {
 			for seed := range uint64(tries) {
 				seeds = append(seeds, seed+1)
 			}
-			requireFound(t, seeds, simulation.Options{Rewrite: g.without, Crowd: g.crowd}, g.races)
+			requireFound(t, seeds, simulation.Options{Rewrite: g.without, Mood: g.mood}, g.races)
 		})
 	}
 }

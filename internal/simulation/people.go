@@ -56,7 +56,7 @@ func (s *simulation) create(ctx context.Context) error {
 // person lets someone change something.
 func (s *simulation) person(ctx context.Context) {
 	id, kind, most := *pick(s, s.jobIDs), s.rng.IntN(22), maxJobs
-	if s.opts.Crowd {
+	if s.mood.Crowd {
 		id, kind, most = s.jobIDs[len(s.jobIDs)-1], *pick(s, []int{0, 0, 0, 3, 3, 3, 13, 13, 13, 18, 19}), maxCrowdJobs
 	}
 	patch := func(in job.Input) func(context.Context) error {
@@ -99,7 +99,7 @@ func (s *simulation) person(ctx context.Context) {
 	case 17:
 		what, act = fmt.Sprintf("moves %d to category %d", id, category), patch(job.Input{CategoryID: &category})
 	case 18:
-		if s.opts.Crowd || s.rng.IntN(3) == 0 {
+		if s.mood.Crowd || s.rng.IntN(3) == 0 {
 			what, act = fmt.Sprintf("deletes %d", id), func(ctx context.Context) error { return s.jobs.Delete(ctx, id, nil) }
 			break
 		}
@@ -141,7 +141,7 @@ func (s *simulation) tickOrNot(ctx context.Context) time.Duration {
 		s.tick(ctx, 0)
 		return 0
 	}
-	if s.rng.Float64() < 2*s.mood.faults {
+	if s.rng.Float64() < 2*s.mood.Faults {
 		skew = time.Duration(s.rng.IntN(180_000)-90_000) * time.Millisecond
 	}
 	switch {

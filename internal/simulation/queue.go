@@ -108,21 +108,21 @@ func (s *simulation) deliver(ctx context.Context, due []*message) {
 		chance, later := s.rng.Float64(), time.Duration(s.rng.IntN(90_000))*time.Millisecond
 		switch {
 		case s.healed:
-		case chance < s.mood.faults:
+		case chance < s.mood.Faults:
 			s.faults++
 			s.note("a message is lost")
 			continue
-		case chance < 2*s.mood.faults:
+		case chance < 2*s.mood.Faults:
 			s.faults++
 			s.note("a message is late by %s", later)
 			m.visible = time.Now().Add(later)
 			s.put(m)
 			continue
-		case chance < 3*s.mood.faults+0.005:
+		case chance < 3*s.mood.Faults+0.005:
 			s.faults++
 			s.note("a message names a wrong instant")
 			m.body = lie(m.body, -later/10)
-		case chance < 3*s.mood.faults+0.005+s.mood.doubled:
+		case chance < 3*s.mood.Faults+0.005+s.mood.Doubled:
 			s.faults++
 			s.note("a message is doubled")
 			s.put(&message{body: m.body, visible: time.Now().Add(later / time.Duration(1+s.rng.IntN(50)))})

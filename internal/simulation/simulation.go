@@ -39,8 +39,8 @@ type Options struct {
 	// Rewrite changes statements on their way to the database, to see that a
 	// guard is missed when it is gone.
 	Rewrite func(query string) string
-	// Crowd lets many people at once stop, run and delete one job, which fails.
-	Crowd bool
+	// Mood is what kind of day it is; nil leaves it to the seed.
+	Mood *Mood
 	// Trace shows the whole run, found fault or not.
 	Trace io.Writer
 	// At is the migrated database to use; nil takes one from mysqltest.

@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 // regressions are seeds that once broke the protocol.
 var regressions = []simulation.Options{
 	// An edit behind another's lock dropped what was due.
-	{Seed: 1032, Crowd: true},
+	{Seed: 1032, Mood: &simulation.Crowd},
 }
 
 func TestRegressions(t *testing.T) {

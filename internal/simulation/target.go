@@ -48,7 +48,7 @@ func (s *simulation) answer(w executor.Work) answer {
 	n ^= n >> 32
 	a := answer{takes: 20*time.Millisecond + time.Duration(n>>8%900)*time.Millisecond}
 	kind := n % 16
-	if s.mood.failing && n>>16%2 == 0 {
+	if s.mood.Failing && n>>16%2 == 0 {
 		kind %= 4
 	}
 	switch kind {

@@ -31,7 +31,10 @@ func main() {
 	flag.Parse()
 	slog.SetDefault(slog.New(slog.DiscardHandler))
 
-	opts := simulation.Options{Crowd: *crowd, Coarse: *coarse}
+	opts := simulation.Options{Coarse: *coarse}
+	if *crowd {
+		opts.Mood = &simulation.Crowd
+	}
 	first, last := *from, *from+uint64(max(*seeds, 1))-1
 	if *only != 0 {
 		first, last, opts.Trace = *only, *only, os.Stdout
