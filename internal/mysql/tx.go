@@ -201,8 +201,9 @@ func isDuplicate(err error) bool { return hasNumber(err, errDuplicate) }
 func isRetryable(err error) bool {
 	return errors.Is(err, errLostRace) ||
 		hasNumber(err, errDeadlock, errLockWaitTimeout, errTiDBWriteConflict, errTiDBTxnRetryable) ||
-		// TiDB has no number of its own for giving up on a contended row.
-		hasNumber(err, errUnknown) && strings.Contains(err.Error(), "pessimistic lock retry limit reached")
+		// TiDB has no numbers of its own for giving up on a contended row.
+		hasNumber(err, errUnknown) && (strings.Contains(err.Error(), "pessimistic lock retry limit reached") ||
+			strings.Contains(err.Error(), "lock wait timeout"))
 }
 
 // translate gives the errors of the driver their place among the product's

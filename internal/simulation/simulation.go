@@ -164,7 +164,7 @@ func canAnswerAtOnce(ctx context.Context, db *sql.DB) bool {
 	if err != nil {
 		return false
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	var seconds int
 	if _, err := conn.ExecContext(ctx, neverWait); err != nil {
 		return false

@@ -126,8 +126,9 @@ func (s *simulation) look(ctx context.Context) (now snapshot, err error) {
 	read("SELECT job_id, revision, retry_attempts, overlap_policy = 'skip', timeout_ms, created_at FROM job_requests", func(rows *sql.Rows) error {
 		var k requestKey
 		var r request
-		err := rows.Scan(&k.job, &k.revision, &r.retries, &r.skip, &r.timeout, &r.created)
-		r.timeout *= time.Millisecond
+		var milliseconds int64
+		err := rows.Scan(&k.job, &k.revision, &r.retries, &r.skip, &milliseconds, &r.created)
+		r.timeout = time.Duration(milliseconds) * time.Millisecond
 		now.requests[k] = r
 		return err
 	})

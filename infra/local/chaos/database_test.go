@@ -136,6 +136,7 @@ func (sv *server) options() mysql.Options {
 
 func TestDatabaseKilled(t *testing.T) {
 	t.Parallel()
+	needChaos(t)
 	sv := newServer(t)
 	s := newStageOn(t, sv.options())
 	s.start(s.settings())

@@ -38,6 +38,15 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
+// needChaos skips, loudly, every scenario of an ordinary run of the tests:
+// sixteen systems at once on a machine that does other things show the machine.
+func needChaos(t *testing.T) {
+	t.Helper()
+	if !*full && os.Getenv("CHAOS") == "" {
+		t.Skip("breaks whole systems for a minute and more: make chaos runs it, or CHAOS=short go test")
+	}
+}
+
 // needFull skips, loudly, what takes minutes.
 func needFull(t *testing.T) {
 	t.Helper()

@@ -38,6 +38,7 @@ func newStage(t *testing.T) *stage {
 
 func newStageOn(t *testing.T, at mysql.Options) *stage {
 	t.Helper()
+	needChaos(t)
 	direct, err := mysql.Open(at)
 	if err != nil {
 		t.Fatal(err)

@@ -39,7 +39,7 @@ func main() {
 	if *only != 0 {
 		first, last, opts.Trace = *only, *only, os.Stdout
 	}
-	if !testing.RunTests(anyName, []testing.InternalTest{{Name: "simulate", F: func(t *testing.T) { live(t, os.Stdout, first, last, opts) }}}) {
+	if !testing.RunTests(anyName, []testing.InternalTest{{Name: "simulate", F: func(t *testing.T) { t.Helper(); live(t, os.Stdout, first, last, opts) }}}) {
 		os.Exit(1)
 	}
 }
