@@ -62,6 +62,10 @@ test: ## Run the tests on a database (ENGINE=auto|server|embedded, PKG=, ARGS=)
 test-race: ## Run the tests with the race detector (needs a C compiler)
 	$(TESTDB) env CGO_ENABLED=1 go test -race $(ARGS) $(PKG)
 
+.PHONY: guards
+guards: ## Remove each guard of the delivery protocol and see the simulation notice (ten minutes)
+	$(TESTDB) env GUARDS=1 go test -count=1 -timeout 30m -v -run TestWithout $(ARGS) ./internal/simulation
+
 .PHONY: chaos
 chaos: ## Kill and cut off the real system in many ways, and check its promises (ten minutes; ENGINE=, ARGS='-run Name')
 	$(TESTDB) go test -count=1 -timeout 30m -v $(ARGS) ./infra/local/chaos -full

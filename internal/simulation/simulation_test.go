@@ -2,6 +2,7 @@ package simulation_test
 
 import (
 	"flag"
+	"fmt"
 	"log/slog"
 	"os"
 	"testing"
@@ -13,6 +14,13 @@ import (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	slog.SetDefault(slog.New(slog.DiscardHandler))
+	// Living through enough days without each guard takes minutes.
+	if os.Getenv("GUARDS") == "" {
+		if err := flag.Set("test.skip", "^TestWithout"); err != nil {
+			panic(err)
+		}
+		fmt.Fprintln(os.Stderr, "simulation: the tests without each guard are skipped; make guards runs them")
+	}
 	os.Exit(m.Run())
 }
 
