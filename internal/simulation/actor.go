@@ -63,6 +63,7 @@ const (
 type point struct {
 	seam  seam
 	label string
+	query string // of a statement
 	// key orders points of one actor, so that the order of goroutines does not
 	// matter.
 	key string

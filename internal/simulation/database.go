@@ -138,7 +138,7 @@ func (c *conn) pass(ctx context.Context, query string, args []driver.NamedValue,
 
 // stop is the stop before a statement, where there is one.
 func (c *conn) stop(ctx context.Context, query string, args []driver.NamedValue) (verdict, error) {
-	at := point{seam: atStatement, label: brief(query), key: key(query, args)}
+	at := point{seam: atStatement, label: brief(query), query: query, key: key(query, args)}
 	tx := c.tx
 	if tx == nil || c.s.fine {
 		return c.s.pass(ctx, at), nil

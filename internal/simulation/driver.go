@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing/synctest"
 	"time"
@@ -55,6 +56,9 @@ type simulation struct {
 	trace     trace
 	unclaimed int
 }
+
+// heldSteps is how long others go first of one who is held on purpose.
+const heldSteps = 60
 
 // maxSteps stops a run that does not come to its end.
 const maxSteps = 60_000
@@ -143,6 +147,9 @@ func (s *simulation) move(w *parked) {
 	v := s.judge(w)
 	if hold, steps := s.rng.Float64(), 5+s.rng.IntN(60); hold < s.mood.Held && !s.healed {
 		w.held = s.step + steps
+	}
+	if after := s.opts.HoldAfter; after != "" && strings.Contains(w.query, after) {
+		w.held = s.step + heldSteps
 	}
 	switch {
 	case v.err == nil && v.statement == 0:

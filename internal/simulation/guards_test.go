@@ -19,6 +19,8 @@ type guard struct {
 	without func(query string) string
 	// races: only others' moves inside a transaction show that it is needed.
 	races bool
+	// hold is the statement after which a race is lost.
+	hold string
 	// mood is a day on which it is needed; nil for any.
 	mood *simulation.Mood
 	// seed is one that is known to miss it.
@@ -88,7 +90,7 @@ func cancels(edit bool) func(string) string {
 }
 
 var guards = map[string]guard{
-	"the claim's compare-and-swap": {without: both(ignoredHint, func(q string) string { return claimed.ReplaceAllString(q, "AND (TRUE OR $1)") }), races: true},
+	"the claim's compare-and-swap": {without: both(ignoredHint, func(q string) string { return claimed.ReplaceAllString(q, "AND (TRUE OR $1)") }), races: true, hold: "FROM jobs WHERE next_run_at <= ?"},
 	"the token that is read back":  {without: swap("AND claim_token = ? AND status", "AND (TRUE OR claim_token = ?) AND status")},
 	"the revision in the start":    {without: ignore("id, attempt, revision", "", "", "revision"), mood: edited},
 	"the attempt in the start":     {without: ignore("id, attempt, revision", "", "attempt", ""), mood: slow},
@@ -98,18 +100,20 @@ var guards = map[string]guard{
 	"the instant in the start":  {without: swap("AND not_before <= ?\n\t\tAND (id,", "AND (TRUE OR not_before <= ?)\n\t\tAND (id,")},
 	"the category in the start": {without: swap("SELECT id, status FROM categories", "SELECT id, 'active' FROM categories")},
 	"the overlap slot":          {without: swap("slot_job_id = job_id", "slot_job_id = NULL")},
-	"the fence in the finish":   {without: ignore("id, fence", "", "fence"), mood: slow},
+	"the fence in the finish":   {without: ignore("id, fence", "", "fence"), mood: slow, seed: 25},
 	"the length of the lease": {without: func(q string) string {
 		return leaseTerm.ReplaceAllString(q, "lease_until = DATE_SUB(CAST($1 AS DATETIME(3)), INTERVAL 31 SECOND)")
 	}},
 	"the job of a row that waits again": {without: swap("SELECT id, status <> 'active', deleted_at IS NOT NULL FROM jobs", "SELECT id, FALSE, FALSE FROM jobs")},
+	// InnoDB's lock on the row itself mostly stands in for this one: dozens of
+	// seeds pass before one misses it.
 	"the lock on that job": {
 		without: func(q string) string {
 			if strings.HasPrefix(q, "SELECT id, status <> 'active', deleted_at IS NOT NULL FROM jobs") {
 				return strings.ReplaceAll(q, " LOCK IN SHARE MODE", "")
 			}
 			return q
-		}, races: true, mood: &simulation.Crowd,
+		}, races: true, mood: &simulation.Crowd, hold: "SELECT id, status <> 'active', deleted_at IS NOT NULL FROM jobs",
 	},
 	"the resend of what waits":     {without: swap("WHERE status = ? AND resend_after <= ? AND lane = ?", "WHERE FALSE AND status = ? AND resend_after <= ? AND lane = ?"), mood: lossy},
 	"the sweep of lost leases":     {without: swap("AND e.lease_until < ?", "AND FALSE AND e.lease_until < ?")},
@@ -118,7 +122,7 @@ var guards = map[string]guard{
 	"the cancelling by an edit":    {without: cancels(true)},
 	"what may live again":          {without: swap("IF(status = 'cancelled' AND fence = 0,", "IF(status <> 'running',")},
 	"the status of what is queued": {without: swap("AND status = 'pending' AND (id, attempt)", "AND (id, attempt)")},
-	"the lock of a run's job":      {without: swap("SELECT id FROM jobs WHERE id = ? LOCK IN SHARE MODE", "SELECT id FROM jobs WHERE id = ?"), races: true, mood: &simulation.Crowd},
+	"the lock of a run's job":      {without: swap("SELECT id FROM jobs WHERE id = ? LOCK IN SHARE MODE", "SELECT id FROM jobs WHERE id = ?"), races: true, mood: &simulation.Crowd, hold: "SELECT j.id, r.revision, j.lane, "},
 }
 
 // tries is how many seeds may miss a guard's absence.
@@ -136,7 +140,7 @@ func TestWithoutAGuardItBreaks(t *testing.T) {
 			for seed := range uint64(tries) {
 				seeds = append(seeds, seed+1)
 			}
-			requireFound(t, seeds, simulation.Options{Rewrite: g.without, Mood: g.mood}, g.races)
+			requireFound(t, seeds, simulation.Options{Rewrite: g.without, Mood: g.mood, HoldAfter: g.hold}, g.races)
 		})
 	}
 }
@@ -158,7 +162,7 @@ func requireFound(t *testing.T, seeds []uint64, opts simulation.Options, races b
 		opts.Seed = seed
 		report := simulation.Run(t, opts)
 		if len(report.Findings) > 0 {
-			t.Logf("missed by seed %d, the %d. tried: %s", seed, i+1, report.Findings[0])
+			t.Logf("%s: missed by seed %d, the %d. tried: %s", t.Name(), seed, i+1, report.Findings[0])
 			return
 		}
 		if races && !report.Fine {

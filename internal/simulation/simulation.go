@@ -41,6 +41,9 @@ type Options struct {
 	Rewrite func(query string) string
 	// Mood is what kind of day it is; nil leaves it to the seed.
 	Mood *Mood
+	// HoldAfter holds up whoever has passed a statement with this text, so that
+	// all others go first: a race that is there is then met soon.
+	HoldAfter string
 	// Trace shows the whole run, found fault or not.
 	Trace io.Writer
 	// At is the migrated database to use; nil takes one from mysqltest.
