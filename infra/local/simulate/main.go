@@ -39,9 +39,7 @@ func main() {
 	if *only != 0 {
 		first, last, opts.Trace = *only, *only, os.Stdout
 	}
-	if !testing.RunTests(anyName, []testing.InternalTest{{Name: "simulate", F: func(t *testing.T) { t.Helper(); live(t, os.Stdout, first, last, opts) }}}) {
-		os.Exit(1)
-	}
+	testing.Main(anyName, []testing.InternalTest{{Name: "simulate", F: func(t *testing.T) { live(t, os.Stdout, first, last, opts) }}}, nil, nil)
 }
 
 func anyName(string, string) (bool, error) { return true, nil }
