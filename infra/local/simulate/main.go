@@ -39,7 +39,9 @@ func main() {
 	if *only != 0 {
 		first, last, opts.Trace = *only, *only, os.Stdout
 	}
-	testing.Main(anyName, []testing.InternalTest{{Name: "simulate", F: func(t *testing.T) { live(t, os.Stdout, first, last, opts) }}}, nil, nil)
+	testing.Main(anyName, []testing.InternalTest{{Name: "simulate", F: func(t *testing.T) { //nolint:thelper // it is the test itself
+		live(t, os.Stdout, first, last, opts)
+	}}}, nil, nil)
 }
 
 func anyName(string, string) (bool, error) { return true, nil }
