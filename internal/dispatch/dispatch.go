@@ -74,8 +74,9 @@ type Store interface {
 	// SyncCategories makes a batch of jobs follow their category's status and
 	// reports how many it changed. next computes a job's next run.
 	SyncCategories(ctx context.Context, now time.Time, limit int, next func(DueJob) *time.Time) (int, error)
-	// CreateRun records a run that a person asked for.
-	CreateRun(ctx context.Context, now time.Time, run NewRun) (execution.Waiting, error)
+	// CreateRun records a run that a person asked for, and returns it as it is
+	// shown and as it is sent.
+	CreateRun(ctx context.Context, now time.Time, run NewRun) (execution.Execution, execution.Waiting, error)
 	// Now is the database's clock.
 	Now(ctx context.Context) (time.Time, error)
 }
@@ -201,31 +202,33 @@ func (d *Dispatcher) DispatchJobs(ctx context.Context, jobIDs []int64) error {
 	return nil
 }
 
-// RunNow records a run that a person asked for and sends it. The error bears
-// NotFound for an unknown job and Conflict where one that must not overlap is
-// running. A message that cannot be sent is not an error: the row waits for a
-// tick.
-func (d *Dispatcher) RunNow(ctx context.Context, jobID, userID int64) (int64, error) {
+// RunNow records a run that a person asked for and sends it; the answer is the
+// run as it was recorded. The error bears NotFound for an unknown job and
+// Conflict where one that must not overlap is running. A message that cannot be
+// sent is not an error: the row waits for a tick.
+func (d *Dispatcher) RunNow(ctx context.Context, jobID, userID int64) (execution.Execution, error) {
 	return d.runNow(ctx, NewRun{JobID: jobID, RequestedBy: userID})
 }
 
 // Replay makes an execution's call once more, with the request that it was made
-// with, as an execution of its own. Errors are those of RunNow.
-func (d *Dispatcher) Replay(ctx context.Context, executionID, userID int64) (int64, error) {
+// with and the present values of its job's secret headers, as an execution of
+// its own. The error bears NotFound for an unknown execution, Conflict where
+// its job is deleted, and otherwise what RunNow's does.
+func (d *Dispatcher) Replay(ctx context.Context, executionID, userID int64) (execution.Execution, error) {
 	return d.runNow(ctx, NewRun{ReplayOf: executionID, RequestedBy: userID})
 }
 
-func (d *Dispatcher) runNow(ctx context.Context, run NewRun) (int64, error) {
+func (d *Dispatcher) runNow(ctx context.Context, run NewRun) (execution.Execution, error) {
 	now := d.clock()
 	run.ResendAfter = now.Add(sendGrace)
-	waiting, err := d.store.CreateRun(ctx, now, run)
+	recorded, waiting, err := d.store.CreateRun(ctx, now, run)
 	if err != nil {
-		return 0, err
+		return execution.Execution{}, err
 	}
 	if err := d.Dispatch(ctx, []execution.Waiting{waiting}); err != nil {
 		d.log.WarnContext(ctx, "a run by hand waits for the next tick", "executionId", waiting.ID, "err", err)
 	}
-	return waiting.ID, nil
+	return recorded, nil
 }
 
 // Dispatch sends messages for waiting executions, soonest first, and marks

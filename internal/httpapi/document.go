@@ -79,8 +79,11 @@ func (d documentation) failures() []int {
 	if d.has("IfMatch") {
 		failures = append(failures, http.StatusPreconditionFailed)
 	}
+	if d.op.Method != http.MethodGet {
+		failures = append(failures, http.StatusRequestEntityTooLarge)
+	}
 	if d.has("Body") {
-		failures = append(failures, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+		failures = append(failures, http.StatusUnsupportedMediaType)
 	}
 	return failures
 }

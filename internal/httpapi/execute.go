@@ -20,7 +20,8 @@ const (
 	lastLook  = 250 * time.Millisecond
 )
 
-type executeJobInput struct {
+// runInput is what routes take that run something and wait for it.
+type runInput struct {
 	ByID
 	Repeatable
 	Wait int `query:"wait" default:"20" minimum:"0" maximum:"25" doc:"How many seconds to wait for the outcome."`
@@ -28,23 +29,33 @@ type executeJobInput struct {
 
 // executeJob runs a job now, through the same queue as a scheduled run, and
 // waits for the outcome. A run that failed is an answer like any other.
-func (s *server) executeJob(ctx context.Context, in *executeJobInput) (One[executionView], error) {
+func (s *server) executeJob(ctx context.Context, in *runInput) (One[executionView], error) {
+	return s.runAndWait(ctx, in, s.Runner.RunNow)
+}
+
+// replayExecution makes an execution's call once more, as executeJob makes a
+// new one.
+func (s *server) replayExecution(ctx context.Context, in *runInput) (One[executionView], error) {
+	return s.runAndWait(ctx, in, s.Runner.Replay)
+}
+
+func (s *server) runAndWait(ctx context.Context, in *runInput,
+	start func(ctx context.Context, id, userID int64) (execution.Execution, error),
+) (One[executionView], error) {
 	who := principal(ctx).User
-	id, err := s.Runner.RunNow(ctx, in.ID, who.ID)
+	recorded, err := start(ctx, in.ID, who.ID)
 	if err != nil {
 		return One[executionView]{}, err
 	}
-	run, err := s.awaitRun(ctx, id, time.Duration(in.Wait)*time.Second)
+	run, err := s.awaitRun(ctx, recorded.ID, time.Duration(in.Wait)*time.Second)
 	if err != nil { // it runs all the same: show what is known of it
 		infoOf(ctx).note(err)
-		run = execution.Execution{
-			ID: id, JobID: in.ID, Trigger: execution.Manual, ScheduledFor: s.now(), Status: execution.Pending, Attempt: 1,
-		}
+		run = recorded
 	}
 	answer := One[executionView]{Data: newExecutionView(run, who.Role)}
 	if !run.Status.Terminal() {
 		answer.Status = http.StatusAccepted
-		answer.Location = fmt.Sprintf("/history/%d", id)
+		answer.Location = fmt.Sprintf("/history/%d", run.ID)
 		answer.Message = "The run is under way; look again under Location."
 	}
 	return answer, nil

@@ -42,16 +42,21 @@ func intakeOf(ctx context.Context) *intake {
 // readStrictly is the middleware of an operation that runs before huma binds.
 // Faults of the input are kept for the handler, which may find more; a body
 // that is too large, or no JSON by its type, ends the request here.
-func (s *server) readStrictly(hc huma.Context, next func(huma.Context), maxBody int64) {
+func (s *server) readStrictly(hc huma.Context, next func(huma.Context), takesBody bool, maxBody int64) {
 	r, w := humachi.Unwrap(hc)
 	op := hc.Operation()
 	in := &intake{params: map[string]string{}}
 	in.readParams(op, hc, r.URL.RawQuery)
-	if op.RequestBody != nil {
-		if err := in.readBody(op, s.validator(&in.faults), w, r, maxBody); err != nil {
-			s.writeError(w, r, err)
-			return
-		}
+	var err error
+	switch {
+	case takesBody:
+		err = in.readBody(op, s.validator(&in.faults), w, r, maxBody)
+	case op.Method != http.MethodGet:
+		err = in.readNothing(s.validator(&in.faults), w, r, maxBody)
+	}
+	if err != nil {
+		s.writeError(w, r, err)
+		return
 	}
 	next(&soundContext{humaContext: hc, in: in})
 }
@@ -128,16 +133,9 @@ func paramFault(s *huma.Schema, value string) string {
 // readBody reads and checks the JSON body. Its error ends the request; faults
 // of the content are kept.
 func (in *intake) readBody(op *huma.Operation, v validator, w http.ResponseWriter, r *http.Request, maxBody int64) error {
-	if r.ContentLength > maxBody {
-		return errBodyTooLarge
-	}
-	src, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return errBodyTooLarge
-	case err != nil:
-		return apperr.Wrap(apperr.Invalid, err, "The body could not be read.")
+	src, err := readAll(w, r, maxBody)
+	if err != nil {
+		return err
 	}
 	if len(src) == 0 && !op.RequestBody.Required {
 		return nil
@@ -168,6 +166,47 @@ func (in *intake) readBody(op *huma.Operation, v validator, w http.ResponseWrite
 		tree.sound(&sound)
 		in.body = sound.Bytes()
 	}
+	return nil
+}
+
+// readAll reads a body of at most so many bytes.
+func readAll(w http.ResponseWriter, r *http.Request, maxBody int64) ([]byte, error) {
+	if r.ContentLength > maxBody {
+		return nil, errBodyTooLarge
+	}
+	src, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, errBodyTooLarge
+	case err != nil:
+		return nil, apperr.Wrap(apperr.Invalid, err, "The body could not be read.")
+	}
+	return src, nil
+}
+
+// nothing is the body of requests that have nothing to say in one.
+var nothing = &huma.RequestBody{
+	Description: "Nothing, or an empty object.",
+	Content: map[string]*huma.MediaType{"application/json": {
+		Schema: &huma.Schema{Type: huma.TypeObject, AdditionalProperties: false},
+	}},
+}
+
+// readNothing refuses a body that says something where nobody listens: whoever
+// sent it expects an effect. Some clients send an empty object of their own
+// accord, and under any type.
+func (in *intake) readNothing(v validator, w http.ResponseWriter, r *http.Request, maxBody int64) error {
+	src, err := readAll(w, r, maxBody)
+	if err != nil || len(src) == 0 {
+		return err
+	}
+	tree, fault := parseJSON(src)
+	if fault != noFaults {
+		in.faults.add("", "must be empty, or an empty object")
+		return nil
+	}
+	v.check(nothing.Content["application/json"].Schema, tree, "")
 	return nil
 }
 

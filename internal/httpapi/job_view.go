@@ -36,7 +36,7 @@ type jobView struct {
 	MisfirePolicy       job.MisfirePolicy `json:"misfirePolicy" enum:"fire_once,skip,fire_all"`
 	MaxRedirects        int               `json:"maxRedirects"`
 	Status              job.Status        `json:"status" enum:"active,inactive,failed"`
-	StatusReason        *string           `json:"statusReason" nullable:"true" doc:"Why the system stopped it."`
+	StatusReason        *string           `json:"statusReason" nullable:"true" doc:"Why it does not run although nobody paused it: the system stopped it, or its category is inactive."`
 	IsActive            bool              `json:"isActive"`
 	NextRunAt           *Timestamp        `json:"nextRunAt" nullable:"true" doc:"Null when it is not scheduled."`
 	LastRunAt           *Timestamp        `json:"lastRunAt" nullable:"true"`
@@ -83,8 +83,14 @@ func viewJob(ctx context.Context, j job.Job) jobView {
 		TotalExecutions:     j.Stats.TotalExecutions, SuccessCount: j.Stats.SuccessCount,
 		CreatedAt: Timestamp(j.CreatedAt), UpdatedAt: Timestamp(j.UpdatedAt),
 	}
-	if j.StatusReason != "" {
+	switch {
+	case j.StatusReason != "":
 		view.StatusReason = &j.StatusReason
+	case j.Status == job.Active && !j.Schedulable():
+		view.StatusReason = new("its category is inactive")
+	}
+	if !j.Schedulable() { // ticks see to the stored one
+		view.NextRunAt = nil
 	}
 	if j.Stats.LastStatus != "" {
 		view.LastStatus = &j.Stats.LastStatus

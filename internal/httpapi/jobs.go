@@ -106,16 +106,21 @@ func (s *server) deleteJob(ctx context.Context, in *deleteJobInput) (None, error
 	return None{Message: "The job has been deleted; its history stays."}, nil
 }
 
-func (s *server) pauseJob(ctx context.Context, in *ByID) (One[jobView], error) {
-	paused, err := s.Jobs.Pause(ctx, in.ID)
+type switchJobInput struct {
+	ByID
+	Conditional
+}
+
+func (s *server) pauseJob(ctx context.Context, in *switchJobInput) (One[jobView], error) {
+	paused, err := s.Jobs.Pause(ctx, in.ID, in.Versions())
 	if err != nil {
 		return One[jobView]{}, err
 	}
 	return oneJob(ctx, paused, "The job is paused."), nil
 }
 
-func (s *server) resumeJob(ctx context.Context, in *ByID) (One[jobView], error) {
-	resumed, err := s.Jobs.Resume(ctx, in.ID)
+func (s *server) resumeJob(ctx context.Context, in *switchJobInput) (One[jobView], error) {
+	resumed, err := s.Jobs.Resume(ctx, in.ID, in.Versions())
 	if err != nil {
 		return One[jobView]{}, err
 	}

@@ -98,13 +98,21 @@ func (f *fakeRuns) DispatchJobs(_ context.Context, ids []int64) error {
 	return nil
 }
 
-func (f *fakeRuns) RunNow(_ context.Context, jobID, userID int64) (int64, error) {
+func (f *fakeRuns) RunNow(_ context.Context, jobID, userID int64) (execution.Execution, error) {
 	f.asked++
 	if f.refuse != nil {
-		return 0, f.refuse
+		return execution.Execution{}, f.refuse
 	}
 	f.outcome.ID, f.outcome.JobID, f.by = 77, jobID, userID
-	return 77, nil
+	recorded := f.outcome
+	recorded.Status = execution.Pending
+	return recorded, nil
+}
+
+// Replay is RunNow for the execution's job, whose id it shares.
+func (f *fakeRuns) Replay(ctx context.Context, executionID, userID int64) (execution.Execution, error) {
+	f.outcome.ReplayOf = executionID
+	return f.RunNow(ctx, executionID, userID)
 }
 
 func (f *fakeRuns) List(context.Context, execution.Query) (execution.Page, error) {

@@ -38,6 +38,11 @@ func takesToken(o *routeOptions) {
 	o.op.Security = []map[string][]string{{"bearer": {}}, {}}
 }
 
+// explained says in the document what the summary leaves out.
+func explained(text string) option {
+	return func(o *routeOptions) { o.op.Description = text }
+}
+
 // checker is an input that can find faults beyond those of its form.
 type checker interface{ Check() error }
 
@@ -78,12 +83,13 @@ func route[I any, A answer](s *server, method, path string, needs account.Role, 
 		input: reflect.TypeFor[I](), success: a.documents(), conflicts: !o.neverConflicts,
 	}.write()
 	s.accesses = append(s.accesses, access{Method: method, Path: path, Needs: needs})
+	_, takesBody := reflect.TypeFor[I]().FieldByName("Body")
 
 	// huma completes a copy of the operation (its parameters and body) as it
 	// registers it, so the strict reader looks at what the adapter was given.
 	op.Middlewares = huma.Middlewares{
 		s.authorise(needs),
-		func(hc huma.Context, next func(huma.Context)) { s.readStrictly(hc, next, o.maxBody) },
+		func(hc huma.Context, next func(huma.Context)) { s.readStrictly(hc, next, takesBody, o.maxBody) },
 	}
 	huma.Register(s.api, *op, func(ctx context.Context, in *I) (*hidden, error) {
 		out, err := respond(ctx, s, in, handle)
@@ -102,6 +108,9 @@ func route[I any, A answer](s *server, method, path string, needs account.Role, 
 		}}, nil
 	})
 	s.readTags(reflect.TypeFor[I]())
+	if !takesBody && method == http.MethodPost { // said after registration: huma would bind it
+		s.api.OpenAPI().Paths[path].Post.RequestBody = nothing
+	}
 }
 
 // faultsOf is all faults of the input at once; nil where there are none.

@@ -43,14 +43,19 @@ func (s *server) routes() {
 	route(s, "PUT", "/jobs/{id}", operator, "jobs", "Replace a job", s.replaceJob)
 	route(s, "PATCH", "/jobs/{id}", operator, "jobs", "Change a job", s.patchJob)
 	route(s, "DELETE", "/jobs/{id}", operator, "jobs", "Delete a job", s.deleteJob, neverConflicts)
-	route(s, "POST", "/jobs/{id}/pause", operator, "jobs", "Pause a job", s.pauseJob, neverConflicts)
-	route(s, "POST", "/jobs/{id}/resume", operator, "jobs", "Resume a job", s.resumeJob, neverConflicts)
+	route(s, "POST", "/jobs/{id}/pause", operator, "jobs", "Pause a job", s.pauseJob, neverConflicts,
+		explained("Its scheduled runs that wait are cancelled; a run under way goes on."))
+	route(s, "POST", "/jobs/{id}/resume", operator, "jobs", "Resume a job", s.resumeJob, neverConflicts,
+		explained("Also starts a job again that the system has stopped. What was due meanwhile is not caught up."))
 	route(s, "POST", "/jobs/{id}/execute", operator, "jobs", "Run a job now and wait for the outcome", s.executeJob, mayBeAccepted(s))
 	route(s, "POST", "/schedules/preview", viewer, "jobs", "Explain a schedule and list its next runs", s.previewSchedule, neverConflicts)
 
 	route(s, "GET", "/jobs/{id}/history", viewer, "history", "List a job's executions", s.listJobHistory)
 	route(s, "GET", "/history", viewer, "history", "List executions", s.listHistory)
 	route(s, "GET", "/history/{id}", viewer, "history", "Read an execution with its attempts", s.getExecution)
+	route(s, "POST", "/history/{id}/replay", operator, "history", "Make an execution's call once more and wait for the outcome", s.replayExecution, mayBeAccepted(s),
+		explained("The request is the one that the execution was made with, whatever the job's has become; secret headers have their present values, unless the job calls another host by now. "+
+			"409 where the job is deleted, or must not overlap and a run is in progress."))
 
 	route(s, "GET", "/health", public, "health", "Is the service well", s.health)
 	route(s, "GET", "/health/live", public, "health", "Is the process alive", s.live)

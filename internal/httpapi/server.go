@@ -66,10 +66,13 @@ type AccountService interface {
 	CountAddress(ctx context.Context, address string) (account.Allowance, error)
 }
 
-// Runner runs a job now. It answers Conflict where the job must not overlap
-// and a run is in progress, and NotFound where there is no such job.
+// Runner runs a job now, or makes an earlier execution's call once more, and
+// returns the run as it was recorded. It answers Conflict where the job must not
+// overlap and a run is in progress, or is deleted while its execution is not,
+// and NotFound where there is no such job or execution.
 type Runner interface {
-	RunNow(ctx context.Context, jobID, userID int64) (executionID int64, err error)
+	RunNow(ctx context.Context, jobID, userID int64) (execution.Execution, error)
+	Replay(ctx context.Context, executionID, userID int64) (execution.Execution, error)
 }
 
 // HistoryReader reads executions. Get answers NotFound where there is none.

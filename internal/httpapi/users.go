@@ -84,7 +84,7 @@ type replaceUserBody struct {
 	Email    string           `json:"email" minLength:"1" maxLength:"254" format:"email"`
 	Name     string           `json:"name" minLength:"1" maxLength:"100"`
 	Role     account.Role     `json:"role" enum:"viewer,operator,admin"`
-	IsActive Optional[bool]   `json:"isActive,omitzero" absent:"true"`
+	IsActive Optional[bool]   `json:"isActive,omitzero" absent:"true" doc:"As with all that is replaced, leaving it out means the default: it makes an inactive user active. PATCH changes only what it names."`
 	Password Optional[string] `json:"password,omitzero" minLength:"8" maxLength:"128" doc:"Kept unless given. A new one signs the user out everywhere."`
 }
 

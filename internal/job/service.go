@@ -75,15 +75,15 @@ func (s *Service) Patch(ctx context.Context, id int64, in Input, versions []int)
 }
 
 // Pause makes a job inactive and cancels its scheduled runs that wait. A job
-// that is inactive stays as it is.
-func (s *Service) Pause(ctx context.Context, id int64) (Job, error) {
-	return s.Patch(ctx, id, Input{Status: new(string(Inactive))}, nil)
+// that is inactive stays as it is. versions are as with Replace.
+func (s *Service) Pause(ctx context.Context, id int64, versions []int) (Job, error) {
+	return s.Patch(ctx, id, Input{Status: new(string(Inactive))}, versions)
 }
 
 // Resume makes a job active again, also one that the system has stopped. What
-// was due meanwhile is not caught up.
-func (s *Service) Resume(ctx context.Context, id int64) (Job, error) {
-	return s.Patch(ctx, id, Input{Status: new(string(Active))}, nil)
+// was due meanwhile is not caught up. versions are as with Replace.
+func (s *Service) Resume(ctx context.Context, id int64, versions []int) (Job, error) {
+	return s.Patch(ctx, id, Input{Status: new(string(Active))}, versions)
 }
 
 // Delete takes a job away and cancels all its waiting runs. Its name is free

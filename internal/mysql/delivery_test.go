@@ -235,13 +235,13 @@ func TestPauseCancelsAndResumeRevives(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	j := w.minutely("Paused", nil)
-	if _, err := w.jobs.Pause(t.Context(), j.ID); err != nil {
+	if _, err := w.jobs.Pause(t.Context(), j.ID, nil); err != nil {
 		t.Fatal(err)
 	}
 	w.want(j.ID, map[string]int{"cancelled": 4}, 0)
 	w.run(61 * time.Second)
 	w.want(j.ID, map[string]int{"cancelled": 4}, 0)
-	if _, err := w.jobs.Resume(t.Context(), j.ID); err != nil {
+	if _, err := w.jobs.Resume(t.Context(), j.ID, nil); err != nil {
 		t.Fatal(err)
 	}
 	// 12:01 passed while paused and stays cancelled; the rest lives again.
@@ -334,7 +334,7 @@ func TestADistantRetryWaitsInTheDatabase(t *testing.T) {
 func TestARetryOfAStoppedJobEnds(t *testing.T) {
 	t.Parallel()
 	for name, stop := range map[string]func(*world, int64) error{
-		"paused":  func(w *world, id int64) error { _, err := w.jobs.Pause(t.Context(), id); return err },
+		"paused":  func(w *world, id int64) error { _, err := w.jobs.Pause(t.Context(), id, nil); return err },
 		"deleted": func(w *world, id int64) error { return w.jobs.Delete(t.Context(), id, nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -588,13 +588,13 @@ func TestAManualRunOfAPausedJob(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	j := w.minutely("Manual", func(in *job.Input) { in.Status = new("inactive") })
-	id, err := w.dispatcher.RunNow(t.Context(), j.ID, 7)
+	run, err := w.dispatcher.RunNow(t.Context(), j.ID, 7)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.deliver()
 	w.want(j.ID, map[string]int{"success": 1}, 1)
-	if got := w.text("SELECT CONCAT(trigger_type, ' ', requested_by, ' ', occurrence_at IS NULL) FROM executions WHERE id = ?", id); got != "manual 7 1" {
+	if got := w.text("SELECT CONCAT(trigger_type, ' ', requested_by, ' ', occurrence_at IS NULL) FROM executions WHERE id = ?", run.ID); got != "manual 7 1" {
 		t.Errorf("execution: %s", got)
 	}
 }
@@ -695,25 +695,61 @@ func TestAReplayMakesTheCallThatWasMade(t *testing.T) {
 	if _, err := w.jobs.Patch(t.Context(), j.ID, job.Input{URL: new("https://example.com/new")}, nil); err != nil {
 		t.Fatal(err)
 	}
-	again, err := w.dispatcher.Replay(t.Context(), first, 8)
+	again, err := w.dispatcher.Replay(t.Context(), first.ID, 8)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.deliver()
 	w.want(j.ID, map[string]int{"success": 2}, 2)
-	if w.calls[0].Request.URL != w.calls[1].Request.URL || w.calls[1].ID != again {
-		t.Errorf("replayed %+v as %+v", w.calls[0], w.calls[1])
+	if diff := cmp.Diff(w.calls[0].Request, w.calls[1].Request); diff != "" || w.calls[1].ID != again.ID {
+		t.Errorf("replayed as %d, want %d, with another request: %s", w.calls[1].ID, again.ID, diff)
 	}
-	if got := w.text("SELECT CONCAT(trigger_type, ' ', replay_of = ?, ' ', requested_by) FROM executions WHERE id = ?", first, again); got != "replay 1 8" {
+	if again.JobID != j.ID || again.JobName != "Replayed" || again.ReplayOf != first.ID || again.Trigger != execution.Replay {
+		t.Errorf("recorded as %+v", again)
+	}
+	if got := w.text("SELECT CONCAT(trigger_type, ' ', replay_of = ?, ' ', requested_by) FROM executions WHERE id = ?", first.ID, again.ID); got != "replay 1 8" {
 		t.Errorf("execution: %s", got)
 	}
 	if err := w.jobs.Delete(t.Context(), j.ID, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.dispatcher.Replay(t.Context(), first, 8); !apperr.Is(err, apperr.Conflict) {
+	if _, err := w.dispatcher.Replay(t.Context(), first.ID, 8); !apperr.Is(err, apperr.Conflict) {
 		t.Errorf("replay for a deleted job: %v", err)
 	}
 	if _, err := w.dispatcher.Replay(t.Context(), 1<<50, 8); !apperr.Is(err, apperr.NotFound) {
 		t.Errorf("replay of nothing: %v", err)
 	}
+}
+
+func TestAReplayFollowsItsJobsSecretsAndOverlapRule(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	headers := func(token string) job.Nullable[map[string]string] {
+		return job.Nullable[map[string]string]{Given: true, Value: &map[string]string{"Authorization": token, "X-Plain": token}}
+	}
+	j := w.minutely("Replayed", func(in *job.Input) { in.Status, in.Headers = new("inactive"), headers("old") })
+	first, err := w.dispatcher.RunNow(t.Context(), j.ID, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.deliver()
+	if _, err := w.jobs.Patch(t.Context(), j.ID, job.Input{Headers: headers("new"), OverlapPolicy: new("skip")}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.dispatcher.Replay(t.Context(), first.ID, 8); err != nil {
+		t.Fatal(err)
+	}
+	w.answer = func(executor.Work) execution.Attempt {
+		// While it is called its job's slot is held.
+		if _, err := w.dispatcher.Replay(t.Context(), first.ID, 8); !apperr.Is(err, apperr.Conflict) {
+			t.Errorf("a second replay of a job that must not overlap: %v", err)
+		}
+		return execution.Attempt{Response: &execution.Response{Status: 200}}
+	}
+	w.deliver()
+	want := map[string]string{"Authorization": "new", "X-Plain": "old"}
+	if diff := cmp.Diff(want, w.calls[1].Request.Headers); diff != "" {
+		t.Errorf("headers (-want +got):\n%s", diff)
+	}
+	w.want(j.ID, map[string]int{"success": 2}, 2)
 }

@@ -202,7 +202,7 @@ func TestUnknownAndDeletedJobs(t *testing.T) {
 		_, get := k.jobs.Get(t.Context(), id)
 		_, patch := k.jobs.Patch(t.Context(), id, job.Input{Name: new("x")}, nil)
 		_, replace := k.jobs.Replace(t.Context(), id, k.input("x", category.ID), nil)
-		_, pause := k.jobs.Pause(t.Context(), id)
+		_, pause := k.jobs.Pause(t.Context(), id, nil)
 		for i, err := range []error{get, patch, replace, pause, k.jobs.Delete(t.Context(), id, nil)} {
 			if !apperr.Is(err, apperr.NotFound) {
 				t.Errorf("%d: %v", i, err)
@@ -317,7 +317,7 @@ func TestChangesCancelWaitingRuns(t *testing.T) {
 		reason string
 	}{
 		{
-			"pause", func(k *keeper, id int64) error { _, err := k.jobs.Pause(k.t.Context(), id); return err },
+			"pause", func(k *keeper, id int64) error { _, err := k.jobs.Pause(k.t.Context(), id, nil); return err },
 			[]string{"due", "future", "future queued", "retry", "retry ahead"},
 			"job paused",
 		},
@@ -463,7 +463,7 @@ func TestRestartOfAFailedJob(t *testing.T) {
 		!cmp.Equal(read.Stats, job.Stats{TotalExecutions: 30, SuccessCount: 10, ConsecutiveFailures: 20, LastRunAt: &noon, LastStatus: "failed"}) {
 		t.Errorf("before: %+v, %v", read, err)
 	}
-	resumed, err := k.jobs.Resume(t.Context(), j.ID)
+	resumed, err := k.jobs.Resume(t.Context(), j.ID, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func TestAJobThatFailsForADayIsStopped(t *testing.T) {
 		t.Errorf("%d calls, want 25: from the first failure to the one a day later", calls)
 	}
 	// Resuming starts the count anew.
-	if _, err := w.jobs.Resume(t.Context(), j.ID); err != nil {
+	if _, err := w.jobs.Resume(t.Context(), j.ID, nil); err != nil {
 		t.Fatal(err)
 	}
 	w.pass(59 * time.Minute)

@@ -8,12 +8,14 @@ import (
 	"github.com/cronjobs/cronjobs/internal/apperr"
 	"github.com/cronjobs/cronjobs/internal/dispatch"
 	"github.com/cronjobs/cronjobs/internal/execution"
+	"github.com/cronjobs/cronjobs/internal/executor"
 	"github.com/cronjobs/cronjobs/internal/job"
 )
 
 // runnable is what a run by hand needs of its job.
 type runnable struct {
 	jobID    int64
+	jobName  string
 	revision int
 	lane     execution.Lane
 	host     string
@@ -22,8 +24,15 @@ type runnable struct {
 
 // CreateRun records a run by hand, unless the job is gone or, where runs must
 // not overlap, one is under way.
-func (s *Executions) CreateRun(ctx context.Context, now time.Time, run dispatch.NewRun) (execution.Waiting, error) {
+func (s *Executions) CreateRun(ctx context.Context, now time.Time, run dispatch.NewRun) (execution.Execution, execution.Waiting, error) {
 	now = utc(now)
+	recorded := execution.Execution{
+		Trigger: execution.Manual, ScheduledFor: now, Status: execution.Pending, Attempt: 1,
+		ReplayOf: run.ReplayOf, CreatedAt: now, UpdatedAt: now,
+	}
+	if run.ReplayOf != 0 {
+		recorded.Trigger = execution.Replay
+	}
 	waiting := execution.Waiting{Attempt: 1, NotBefore: now}
 	err := inTx(ctx, s.db, func(tx *sql.Tx) error {
 		found, err := lockRunnable(ctx, tx, run)
@@ -39,21 +48,19 @@ func (s *Executions) CreateRun(ctx context.Context, now time.Time, run dispatch.
 				return apperr.Newf(apperr.Conflict, "Execution %d of this job is still running, and its overlap policy is skip.", holder[0])
 			}
 		}
-		trigger, replayOf := execution.Manual, any(nil)
-		if run.ReplayOf != 0 {
-			trigger, replayOf = execution.Replay, run.ReplayOf
-		}
+		recorded.JobID, recorded.JobName = found.jobID, found.jobName
 		waiting.Lane, waiting.Host = found.lane, found.host
 		insert := dialect.Insert("executions").Rows(map[string]any{
-			"job_id": found.jobID, "trigger_type": string(trigger), "scheduled_for": now, "status": string(execution.Pending),
+			"job_id": found.jobID, "trigger_type": string(recorded.Trigger), "scheduled_for": now, "status": string(recorded.Status),
 			"lane": string(found.lane), "revision": found.revision, "attempt": 1, "fence": 0, "not_before": now,
-			"resend_after": utc(run.ResendAfter), "replay_of": replayOf, "requested_by": run.RequestedBy,
+			"resend_after": utc(run.ResendAfter), "replay_of": idOrNull(run.ReplayOf), "requested_by": run.RequestedBy,
 			"created_at": now, "updated_at": now,
 		})
-		waiting.ID, err = insertID(ctx, tx, insert)
+		recorded.ID, err = insertID(ctx, tx, insert)
+		waiting.ID = recorded.ID
 		return err
 	})
-	return waiting, err
+	return recorded, waiting, err
 }
 
 // lockRunnable reads the job of a run under a shared lock, which holds a
@@ -79,15 +86,16 @@ func lockRunnable(ctx context.Context, tx *sql.Tx, run dispatch.NewRun) (runnabl
 		}
 		run.JobID, revision = found[0].jobID, "?"
 		args = append(args, found[0].revision)
-		unknown = apperr.New(apperr.Conflict, "The job of this execution has been deleted.")
+		unknown = apperr.New(apperr.Conflict, "The job of this execution has been deleted; what it called cannot be called again.")
 	}
 	if _, err := queryAllSQL(ctx, tx, scanInto[int64], "SELECT id FROM jobs WHERE id = ? LOCK IN SHARE MODE", run.JobID); err != nil {
 		return runnable{}, err
 	}
 	rows, err := queryAllSQL(ctx, tx, func(rows *sql.Rows) (r runnable, err error) {
-		err = rows.Scan(&r.jobID, &r.revision, &r.lane, &r.host, &r.overlap)
+		err = rows.Scan(&r.jobID, &r.jobName, &r.revision, &r.lane, &r.host, &r.overlap)
 		return r, err
-	}, "SELECT j.id, r.revision, j.lane, "+hostOfURL+`, r.overlap_policy FROM jobs j
+	}, "SELECT j.id, j.name, r.revision, j.lane, "+hostOfURL+`, p.overlap_policy FROM jobs j
+		JOIN job_requests p ON p.job_id = j.id AND p.revision = j.revision
 		JOIN job_requests r ON r.job_id = j.id AND r.revision = `+revision+" WHERE j.id = ? AND j.deleted_at IS NULL", append(args, run.JobID)...)
 	if err != nil {
 		return runnable{}, err
@@ -96,4 +104,48 @@ func lockRunnable(ctx context.Context, tx *sql.Tx, run dispatch.NewRun) (runnabl
 		return runnable{}, unknown
 	}
 	return rows[0], nil
+}
+
+// bringUpToDate gives replays what belongs to their job as it is now. Other
+// executions keep to the request that they were made with.
+func (s *Executions) bringUpToDate(ctx context.Context, works []executor.Work) error {
+	var replays []executor.Work
+	for _, w := range works {
+		if w.Trigger == execution.Replay && w.Broken == nil {
+			replays = append(replays, w)
+		}
+	}
+	if len(replays) == 0 {
+		return nil
+	}
+	type present struct {
+		jobID   int64
+		request job.Request
+		broken  error
+	}
+	args := ids(replays, func(w executor.Work) int64 { return w.JobID })
+	found, err := queryAllSQL(ctx, s.db, func(rows *sql.Rows) (p present, err error) {
+		var row requestRow
+		if err := rows.Scan(append([]any{&p.jobID}, row.targets()...)...); err != nil {
+			return p, err
+		}
+		p.request, p.broken = row.request()
+		return p, nil
+	}, "SELECT j.id, "+requestColumnsOfR+` FROM jobs j JOIN job_requests r ON r.job_id = j.id AND r.revision = j.revision
+		WHERE j.id IN (`+placeholders(len(args))+")", args...)
+	if err != nil {
+		return err
+	}
+	for i := range works {
+		for _, p := range found {
+			switch {
+			case works[i].Trigger != execution.Replay || works[i].JobID != p.jobID || works[i].Broken != nil:
+			case p.broken != nil:
+				works[i].Broken = p.broken
+			default:
+				works[i].Request = works[i].Request.ReplayedUnder(p.request)
+			}
+		}
+	}
+	return nil
 }

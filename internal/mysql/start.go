@@ -40,6 +40,9 @@ func (s *Executions) Load(ctx context.Context, refs []execution.Ref) ([]executor
 	args := ids(refs, func(r execution.Ref) int64 { return r.ID })
 	works, err := queryAllSQL(ctx, s.db, scanWork,
 		selectWork+"WHERE e.id IN ("+placeholders(len(args))+") AND e.status IN ('pending', 'queued') ORDER BY e.id", args...)
+	if err == nil {
+		err = s.bringUpToDate(ctx, works)
+	}
 	if err != nil {
 		return nil, translate(err)
 	}

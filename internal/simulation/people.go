@@ -73,9 +73,9 @@ func (s *simulation) person(ctx context.Context) {
 	var act func(context.Context) error
 	switch kind {
 	case 0, 1, 2:
-		what, act = fmt.Sprintf("pauses %d", id), func(ctx context.Context) error { _, err := s.jobs.Pause(ctx, id); return err }
+		what, act = fmt.Sprintf("pauses %d", id), func(ctx context.Context) error { _, err := s.jobs.Pause(ctx, id, nil); return err }
 	case 3, 4, 5, 6:
-		what, act = fmt.Sprintf("resumes %d", id), func(ctx context.Context) error { _, err := s.jobs.Resume(ctx, id); return err }
+		what, act = fmt.Sprintf("resumes %d", id), func(ctx context.Context) error { _, err := s.jobs.Resume(ctx, id, nil); return err }
 	case 7, 8:
 		url := fmt.Sprintf("https://example.com/edited/%d", s.rng.IntN(1_000_000))
 		what, act = fmt.Sprintf("edits the URL of %d", id), patch(job.Input{URL: &url})

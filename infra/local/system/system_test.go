@@ -38,6 +38,7 @@ type target struct {
 
 type call struct {
 	at     time.Time
+	path   string
 	header http.Header
 	body   string
 }
@@ -49,7 +50,7 @@ func newTarget(t *testing.T, status int) *target {
 		now := time.Now()
 		body, _ := io.ReadAll(r.Body)
 		tg.mu.Lock()
-		tg.calls = append(tg.calls, call{now, r.Header.Clone(), string(body)})
+		tg.calls = append(tg.calls, call{now, r.URL.Path, r.Header.Clone(), string(body)})
 		tg.mu.Unlock()
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, "hello")
@@ -249,6 +250,36 @@ func TestExecuteWaitsForTheOutcome(t *testing.T) {
 	if e.Status != "failed" || e.Attempt != 2 || len(tg.received()) != 2 {
 		t.Errorf("executed as %+v with %d calls", e, len(tg.received()))
 	}
+}
+
+func TestAReplayIsTheSameRequestAfterTheJobWasEdited(t *testing.T) {
+	t.Parallel()
+	tg := newTarget(t, 200)
+	s := start(t, mysqltest.Options(t), t.TempDir())
+	defer stop(t, s)
+	c := signIn(t, s)
+	at := fmt.Sprintf("/jobs/%d", c.createJob("Replayed", "@yearly", tg.URL+"/first", map[string]any{
+		"method": "POST", "body": map[string]int{"n": 1}, "headers": map[string]string{"X-Which": "first"}, "status": "inactive",
+	}))
+	var first, again execution
+	c.do("POST", at+"/execute", nil, 200, &first)
+	c.do("PATCH", at, map[string]any{"url": tg.URL + "/second", "body": map[string]int{"n": 2}, "headers": map[string]string{"X-Which": "second"}}, 200, nil)
+	c.do("POST", fmt.Sprintf("/history/%d/replay", first.ID), nil, 200, &again)
+	calls := tg.received()
+	if again.Status != "success" || again.ID == first.ID || len(calls) != 2 {
+		t.Fatalf("replayed as %+v with %d calls", again, len(calls))
+	}
+	for i, got := range calls {
+		if got.path != "/first" || got.body != `{"n":1}` || got.header.Get("X-Which") != "first" {
+			t.Errorf("call %d: %+v", i+1, got)
+		}
+	}
+	if calls[0].header.Get("Idempotency-Key") == calls[1].header.Get("Idempotency-Key") {
+		t.Error("the target takes the replay for the first call")
+	}
+	c.do("DELETE", at, nil, 200, nil)
+	c.do("POST", fmt.Sprintf("/history/%d/replay", first.ID), nil, 409, nil)
+	c.do("POST", "/history/9007199254740991/replay", nil, 404, nil)
 }
 
 func TestWhatFellDueDuringADowntimeRunsOnce(t *testing.T) {

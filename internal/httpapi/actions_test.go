@@ -1,0 +1,119 @@
+package httpapi
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cronjobs/cronjobs/internal/apperr"
+	"github.com/cronjobs/cronjobs/internal/execution"
+)
+
+// quiet are routes that take no body, with what they answer to none.
+var quiet = []string{"/jobs/{job}/pause", "/jobs/{job}/resume", "/jobs/{job}/execute", "/history/77/replay"}
+
+func TestNothingButNothingIsTakenForNoBody(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.runs.outcome.Status = execution.Success
+	job := d.job("Report", d.category("Reports"))
+	for _, path := range quiet {
+		path = strings.Replace(path, "{job}", job, 1)
+		for _, body := range []string{"", "{}", " {\n} "} {
+			d.want(200, "POST", path, body)
+			d.want(200, "POST", path, body, "Content-Type", "application/x-www-form-urlencoded")
+		}
+		for body, field := range map[string]string{
+			`{"wait":1}`: "wait", `{"a":1,"a":2}`: "a", "[]": "", "null": "", `"x"`: "", "0": "", "{": "", "{}{}": "", "a=1": "",
+		} {
+			for _, contentType := range []string{"application/json", "text/plain"} {
+				got := d.want(400, "POST", path, body, "Content-Type", contentType)
+				if !strings.HasPrefix(body, `{"a"`) && !cmp.Equal(got.fields(), []string{field}) {
+					t.Errorf("%s with %s: fields %q", path, body, got.fields())
+				}
+			}
+		}
+		d.want(413, "POST", path, strings.Repeat(" ", 1<<20+1))
+	}
+	asked := d.runs.asked
+	d.want(400, "DELETE", "/jobs/"+job, `{"force":true}`)
+	d.want(200, "DELETE", "/jobs/"+job, `{}`)
+	if asked != 12 {
+		t.Errorf("%d runs were asked for, want 12", asked)
+	}
+}
+
+func TestAnEmptyObjectIsTheSameRequestAsNoBody(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.runs.outcome.Status = execution.Success
+	d.want(200, "POST", "/jobs/5/execute", "", "Idempotency-Key", "k")
+	again := d.want(200, "POST", "/jobs/5/execute", "{}", "Idempotency-Key", "k")
+	if again.Header.Get("Idempotent-Replayed") != "true" {
+		t.Error("served anew")
+	}
+}
+
+func TestSwitchingTakesAVersion(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	at := "/jobs/" + d.job("Report", d.category("Reports"))
+	d.want(412, "POST", at+"/pause", "", "If-Match", `"2"`)
+	d.want(412, "POST", at+"/pause", "", "If-Match", `W/"1"`)
+	if got := d.want(200, "POST", at+"/pause", "", "If-Match", `"1"`).Header.Get("ETag"); got != `"2"` {
+		t.Errorf("ETag %s", got)
+	}
+	d.want(412, "POST", at+"/resume", "", "If-Match", `"1"`)
+	d.want(200, "POST", at+"/resume", "", "If-Match", `"7", "2"`)
+}
+
+func TestReplay(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.runs.outcome = execution.Execution{Status: execution.Failed, Trigger: execution.Replay, ScheduledFor: noon, Attempt: 1}
+	got := d.want(200, "POST", "/history/5/replay", "", "Idempotency-Key", "k")
+	if got.data()["id"] != 77.0 || got.data()["trigger"] != "replay" || d.runs.outcome.ReplayOf != 5 || d.runs.by != 2 {
+		t.Errorf("%s by %d", got.raw, d.runs.by)
+	}
+	if again := d.want(200, "POST", "/history/5/replay", "", "Idempotency-Key", "k"); again.raw != got.raw || d.runs.asked != 1 {
+		t.Errorf("%d runs; %s", d.runs.asked, again.raw)
+	}
+	d.runs.looks = 1
+	accepted := d.want(202, "POST", "/history/5/replay?wait=0", "")
+	if accepted.Header.Get("Location") != "/history/77" || accepted.data()["status"] != "running" {
+		t.Errorf("%v %s", accepted.Header, accepted.raw)
+	}
+	for code, status := range map[apperr.Code]int{apperr.NotFound: 404, apperr.Conflict: 409, apperr.Unavailable: 503} {
+		d.runs.refuse = apperr.New(code, "No.")
+		d.want(status, "POST", "/history/5/replay", "")
+	}
+	d.want(400, "POST", "/history/0/replay", "")
+	d.want(400, "POST", "/history/5/replay?wait=26", "")
+	if got := send(t, d.h, "POST", "/history/5/replay", "", "Authorization", as(viewer)); got.StatusCode != 403 {
+		t.Errorf("a viewer: %d", got.StatusCode)
+	}
+}
+
+func TestAJobSaysThatItsCategoryIsInactive(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	category := d.category("Reports")
+	at := "/jobs/" + d.job("Report", category)
+	d.want(200, "PATCH", "/categories/"+category, `{"status":"inactive"}`)
+	got := d.want(200, "GET", at, "").data()
+	if got["statusReason"] != "its category is inactive" || got["nextRunAt"] != nil || got["status"] != "active" {
+		t.Errorf("%v", got)
+	}
+	if listed := d.want(200, "GET", "/jobs", "").items()[0]; listed["statusReason"] != got["statusReason"] || listed["nextRunAt"] != nil {
+		t.Errorf("in a list: %v", listed)
+	}
+	d.want(200, "PATCH", "/categories/"+category, `{"status":"active"}`)
+	if got := d.want(200, "GET", at, "").data(); got["statusReason"] != nil {
+		t.Errorf("%v", got)
+	}
+	d.want(200, "PATCH", "/categories/"+category, `{"status":"inactive"}`)
+	if got := d.want(200, "POST", at+"/pause", "").data(); got["statusReason"] != nil {
+		t.Errorf("paused as well: %v", got)
+	}
+}
