@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -116,4 +117,87 @@ func TestAJobSaysThatItsCategoryIsInactive(t *testing.T) {
 	if got := d.want(200, "POST", at+"/pause", "").data(); got["statusReason"] != nil {
 		t.Errorf("paused as well: %v", got)
 	}
+}
+
+func TestDuplicateJob(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	at := "/jobs/" + d.job("Report", d.category("Reports"), `"headers":{"Authorization":"Bearer sentinel"}`)
+	first := d.want(201, "POST", at+"/duplicate", "{}")
+	if got := first.data(); got["name"] != "Report copy" || got["status"] != "inactive" || got["nextRunAt"] != nil ||
+		got["headers"].(map[string]any)["Authorization"] != "********" {
+		t.Errorf("%s", first.raw)
+	}
+	if first.Header.Get("Location") != "/jobs/"+first.id() || first.Header.Get("ETag") != `"1"` {
+		t.Errorf("%v", first.Header)
+	}
+	if got := d.want(201, "POST", at+"/duplicate", "").data()["name"]; got != "Report copy 2" {
+		t.Errorf("the second copy is %q", got)
+	}
+	d.want(400, "POST", at+"/duplicate", `{"name":"Mine"}`)
+	d.want(404, "POST", "/jobs/9007199254740991/duplicate", "")
+	if got := send(t, d.h, "POST", at+"/duplicate", "", "Authorization", as(viewer)); got.StatusCode != 403 {
+		t.Errorf("a viewer: %d", got.StatusCode)
+	}
+}
+
+func TestChangeManyJobs(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	category := d.category("Reports")
+	a, b := d.job("A", category), d.job("B", category)
+	got := d.want(200, "POST", "/jobs/bulk", `{"action":"pause","ids":[`+b+`,9007199254740991,`+a+`]}`, "Idempotency-Key", "k")
+	want := map[string]any{"succeeded": 2.0, "failed": 1.0, "results": []any{
+		map[string]any{"id": number(b), "ok": true, "statusCode": 200.0, "message": "The job is paused."},
+		map[string]any{"id": 9007199254740991.0, "ok": false, "statusCode": 404.0, "message": "There is no such job."},
+		map[string]any{"id": number(a), "ok": true, "statusCode": 200.0, "message": "The job is paused."},
+	}}
+	if diff := cmp.Diff(want, got.data()); diff != "" {
+		t.Error(diff)
+	}
+	again := d.want(200, "POST", "/jobs/bulk", `{"action":"pause","ids":[`+b+`,9007199254740991,`+a+`]}`, "Idempotency-Key", "k")
+	if again.raw != got.raw || again.Header.Get("Idempotent-Replayed") != "true" {
+		t.Errorf("%v", again.Header)
+	}
+	d.want(409, "POST", "/jobs/bulk", `{"action":"resume","ids":[`+b+`]}`, "Idempotency-Key", "k")
+	if tag := d.want(200, "GET", "/jobs/"+a, "").Header.Get("ETag"); tag != `"2"` {
+		t.Errorf("ETag %s", tag)
+	}
+	other := d.category("Other")
+	d.want(200, "POST", "/jobs/bulk", `{"action":"move","ids":[`+a+`],"categoryId":`+other+`}`)
+	d.want(200, "POST", "/jobs/bulk", `{"action":"delete","ids":[`+b+`]}`)
+	d.want(404, "GET", "/jobs/"+b, "")
+	if got := d.want(200, "GET", "/categories/"+other, "").data()["jobCount"]; got != 1.0 {
+		t.Errorf("%v jobs have moved", got)
+	}
+
+	many := make([]string, 501)
+	for i := range many {
+		many[i] = strconv.Itoa(i + 1)
+	}
+	d.want(200, "POST", "/jobs/bulk", `{"action":"pause","ids":[`+strings.Join(many[:500], ",")+`]}`)
+	for body, fields := range map[string][]string{
+		`{}`:                                 {"action", "ids"},
+		`{"action":"stop","ids":[]}`:         {"action", "ids"},
+		`{"action":"pause","ids":[1,2,1.0]}`: {"ids[2]"},
+		`{"action":"pause","ids":["1",0,9007199254740992,null,1.5]}`:        {"ids[0]", "ids[1]", "ids[2]", "ids[3]", "ids[4]"},
+		`{"action":"pause","ids":[1],"categoryId":1}`:                       {"categoryId"},
+		`{"action":"pause","ids":[1],"categoryId":null}`:                    {"categoryId"},
+		`{"action":"move","ids":[1]}`:                                       {"categoryId"},
+		`{"action":"move","ids":[` + a + `],"categoryId":9007199254740991}`: {"categoryId"},
+		`{"action":"pause","ids":[1],"dry":true}`:                           {"dry"},
+		`{"action":"pause","ids":[` + strings.Join(many, ",") + `]}`:        {"ids"},
+	} {
+		if got := d.want(400, "POST", "/jobs/bulk", body); !cmp.Equal(got.fields(), fields) {
+			t.Errorf("%.60s: fields %v, want %v", body, got.fields(), fields)
+		}
+	}
+}
+
+func number(text string) float64 {
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		panic(err)
+	}
+	return n
 }

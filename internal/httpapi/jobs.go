@@ -42,10 +42,14 @@ func (s *server) createJob(ctx context.Context, in *createJobInput) (One[jobView
 	if err != nil {
 		return One[jobView]{}, err
 	}
-	answer := oneJob(ctx, created, "The job has been created.")
+	return newJob(ctx, created, "The job has been created."), nil
+}
+
+func newJob(ctx context.Context, j job.Job, message string) One[jobView] {
+	answer := oneJob(ctx, j, message)
 	answer.Status = http.StatusCreated
-	answer.Location = fmt.Sprintf("/jobs/%d", created.ID)
-	return answer, nil
+	answer.Location = fmt.Sprintf("/jobs/%d", j.ID)
+	return answer
 }
 
 func oneJob(ctx context.Context, j job.Job, message string) One[jobView] {
@@ -109,6 +113,14 @@ func (s *server) deleteJob(ctx context.Context, in *deleteJobInput) (None, error
 type switchJobInput struct {
 	ByID
 	Conditional
+}
+
+func (s *server) duplicateJob(ctx context.Context, in *ByID) (One[jobView], error) {
+	created, err := s.Jobs.Duplicate(ctx, in.ID, principal(ctx).User.ID)
+	if err != nil {
+		return One[jobView]{}, err
+	}
+	return newJob(ctx, created, "The job has been duplicated; its copy is inactive."), nil
 }
 
 func (s *server) pauseJob(ctx context.Context, in *switchJobInput) (One[jobView], error) {

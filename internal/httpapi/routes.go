@@ -48,6 +48,10 @@ func (s *server) routes() {
 	route(s, "POST", "/jobs/{id}/resume", operator, "jobs", "Resume a job", s.resumeJob, neverConflicts,
 		explained("Also starts a job again that the system has stopped. What was due meanwhile is not caught up."))
 	route(s, "POST", "/jobs/{id}/execute", operator, "jobs", "Run a job now and wait for the outcome", s.executeJob, mayBeAccepted(s))
+	route(s, "POST", "/jobs/{id}/duplicate", operator, "jobs", "Copy a job", s.duplicateJob, creates,
+		explained("The copy is inactive, has the secrets of the job, though not its signing key, and no history. It is called as the job with \" copy\" behind, or \" copy 2\" and so on."))
+	route(s, "POST", "/jobs/bulk", operator, "jobs", "Pause, resume, delete or move many jobs", s.changeJobs,
+		explained("Each job stands for itself: the answer is 200 also where some, or all, could not be changed, and tells what became of each, in the order of the ids."))
 	route(s, "POST", "/schedules/preview", viewer, "jobs", "Explain a schedule and list its next runs", s.previewSchedule, neverConflicts)
 
 	route(s, "GET", "/jobs/{id}/history", viewer, "history", "List a job's executions", s.listJobHistory)

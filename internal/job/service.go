@@ -94,13 +94,18 @@ func (s *Service) Delete(ctx context.Context, id int64, versions []int) error {
 		if err := checkVersion(current.Version, versions); err != nil {
 			return Change{}, err
 		}
-		// Inactive, so that looking for active jobs never meets deleted ones.
-		current.Status, current.NextRunAt = Inactive, nil
-		current.Version++
-		current.UpdatedAt = now
-		return Change{Job: current, Delete: true, Reschedule: true, Cancel: CancelAll}, nil
+		return deletion(current, now), nil
 	})
 	return err
+}
+
+// deletion is the change that takes a job away. It is inactive then, so that
+// looking for active jobs never meets deleted ones.
+func deletion(current Job, now time.Time) Change {
+	current.Status, current.NextRunAt = Inactive, nil
+	current.Version++
+	current.UpdatedAt = now
+	return Change{Job: current, Delete: true, Reschedule: true, Cancel: CancelAll}
 }
 
 func (s *Service) edit(ctx context.Context, id int64, in Input, versions []int, base func(current Job) Job) (Job, error) {
@@ -138,9 +143,7 @@ func (s *Service) update(ctx context.Context, id, categoryID int64, now time.Tim
 	if !errors.Is(err, ErrDue) {
 		return edited, err
 	}
-	if err := s.scheduler.DispatchJobs(ctx, []int64{id}); err != nil {
-		slog.WarnContext(ctx, "in-line dispatch failed, a tick will do it", "jobId", id, "error", err)
-	}
+	s.dispatchInLine(ctx, []int64{id})
 	return s.store.UpdateJob(ctx, id, categoryID, now, func(current Job, category *CategoryRef) (Change, error) {
 		change, err := decide(current, category)
 		change.DueClaimed = true
@@ -154,8 +157,12 @@ func (s *Service) dispatch(ctx context.Context, j Job, now time.Time) {
 	if j.NextRunAt == nil || j.NextRunAt.After(now.Add(s.lookAhead)) {
 		return
 	}
-	if err := s.scheduler.DispatchJobs(ctx, []int64{j.ID}); err != nil {
-		slog.WarnContext(ctx, "in-line dispatch failed, a tick will do it", "jobId", j.ID, "error", err)
+	s.dispatchInLine(ctx, []int64{j.ID})
+}
+
+func (s *Service) dispatchInLine(ctx context.Context, ids []int64) {
+	if err := s.scheduler.DispatchJobs(ctx, ids); err != nil {
+		slog.WarnContext(ctx, "in-line dispatch failed, a tick will do it", "jobIds", ids, "error", err)
 	}
 }
 

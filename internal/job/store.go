@@ -21,6 +21,16 @@ type Store interface {
 	// decide may be called more than once. now is the time of the change.
 	UpdateJob(ctx context.Context, id, categoryID int64, now time.Time,
 		decide func(current Job, category *CategoryRef) (Change, error)) (Job, error)
+	// UpdateJobs is UpdateJob for many jobs in one transaction; ids ascend. It
+	// is for changes of status, category and existence: decide sees jobs without
+	// their request, stats and texts. category is the one that categoryID names,
+	// or each job's own at 0. An error of decide, or of finding the job, is told
+	// of that job and does not concern the others; ErrDue concerns all.
+	UpdateJobs(ctx context.Context, ids []int64, categoryID int64, now time.Time,
+		decide func(current Job, category *CategoryRef) (Change, error)) ([]Updated, error)
+	// DuplicateJob stores what copied makes of a job, under the first name of
+	// CopyName that is free.
+	DuplicateJob(ctx context.Context, id int64, now time.Time, copied func(source Job) Job) (Job, error)
 	// GetJob reads a job with its category, request and stats. now tells the
 	// runs that are ahead from those that have begun.
 	GetJob(ctx context.Context, id int64, now time.Time) (Job, error)
@@ -48,6 +58,15 @@ type Change struct {
 	// can be. Without it, a change of the schedule of an active job that has
 	// some left is refused with ErrDue: it would drop them without a record.
 	DueClaimed bool
+}
+
+// Updated is what became of one of many jobs.
+type Updated struct {
+	ID  int64
+	Err error
+	// Rescheduled says that the next run was set, to NextRunAt.
+	Rescheduled bool
+	NextRunAt   *time.Time
 }
 
 // Cancel says which waiting runs of a job a change ends.

@@ -141,7 +141,7 @@ func lockJob(ctx context.Context, tx *sql.Tx, id int64, now time.Time) (job.Job,
 
 func applyChange(ctx context.Context, tx *sql.Tx, change job.Change, now time.Time) error {
 	j := change.Job
-	if err := cancelWaiting(ctx, tx, j.ID, change.Cancel, now); err != nil {
+	if err := cancelWaiting(ctx, tx, []int64{j.ID}, change.Cancel, now); err != nil {
 		return err
 	}
 	row := personColumns(j)
@@ -163,18 +163,22 @@ func applyChange(ctx context.Context, tx *sql.Tx, change job.Change, now time.Ti
 		}
 	}
 	if change.ForgetFailures {
-		_, err := exec(ctx, tx, dialect.Update("job_stats").
-			Set(goqu.Record{"consecutive_failures": 0, "first_failure_at": nil}).
-			Where(goqu.C("job_id").Eq(j.ID)))
-		return err
+		return forgetFailures(ctx, tx, []int64{j.ID})
 	}
 	return nil
 }
 
-// cancelWaiting ends waiting runs of a job whose row the transaction holds.
-func cancelWaiting(ctx context.Context, tx *sql.Tx, jobID int64, which job.Cancel, now time.Time) error {
+func forgetFailures(ctx context.Context, tx *sql.Tx, jobIDs []int64) error {
+	_, err := exec(ctx, tx, dialect.Update("job_stats").
+		Set(goqu.Record{"consecutive_failures": 0, "first_failure_at": nil}).
+		Where(goqu.C("job_id").In(jobIDs)))
+	return err
+}
+
+// cancelWaiting ends waiting runs of jobs whose rows the transaction holds.
+func cancelWaiting(ctx context.Context, tx *sql.Tx, jobIDs []int64, which job.Cancel, now time.Time) error {
 	where := []goqu.Expression{
-		goqu.C("job_id").Eq(jobID),
+		goqu.C("job_id").In(jobIDs),
 		goqu.C("status").In("pending", "queued"),
 	}
 	switch which {
@@ -187,7 +191,9 @@ func cancelWaiting(ctx context.Context, tx *sql.Tx, jobID int64, which job.Cance
 		where = append(where, goqu.C("trigger_type").Eq("schedule"))
 	case job.CancelAll:
 	}
-	_, err := exec(ctx, tx, dialect.Update("executions").Set(goqu.Record{
+	// The index is named: for many jobs the optimizer would read their whole
+	// history.
+	_, err := exec(ctx, tx, dialect.Update(goqu.L("executions FORCE INDEX (ix_executions_job_status)")).Set(goqu.Record{
 		"status":       "cancelled",
 		"reason":       which.Reason(),
 		"ended_at":     utc(now),

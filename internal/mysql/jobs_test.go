@@ -309,6 +309,15 @@ func TestChangesCancelWaitingRuns(t *testing.T) {
 			return err
 		}
 	}
+	many := func(action job.BulkAction) func(*keeper, int64) error {
+		return func(k *keeper, id int64) error {
+			outcomes, err := k.jobs.ChangeMany(k.t.Context(), job.Bulk{Action: action, IDs: []int64{1 << 50, id}})
+			if err != nil {
+				return err
+			}
+			return outcomes[1].Err
+		}
+	}
 	all := []string{"due", "future", "future queued", "retry", "retry ahead", "manual", "replay", "running", "success"}
 	tests := []struct {
 		name   string
@@ -321,6 +330,17 @@ func TestChangesCancelWaitingRuns(t *testing.T) {
 			[]string{"due", "future", "future queued", "retry", "retry ahead"},
 			"job paused",
 		},
+		{
+			"pause of many", many(job.BulkPause),
+			[]string{"due", "future", "future queued", "retry", "retry ahead"},
+			"job paused",
+		},
+		{
+			"deletion of many", many(job.BulkDelete),
+			[]string{"due", "future", "future queued", "retry", "retry ahead", "manual", "replay"},
+			"job deleted",
+		},
+		{"resumption of many that are active", many(job.BulkResume), nil, ""},
 		{
 			"status inactive", edit(job.Input{Status: new("inactive")}),
 			[]string{"due", "future", "future queued", "retry", "retry ahead"},
