@@ -12,6 +12,12 @@ import (
 // the application still runs.
 const migrateConnections = 1
 
+// A tick marks what it has sent while it claims.
+const (
+	tickFunction    = "TickFunction"
+	tickConnections = 2
+)
+
 // pollerInvocations are the concurrent invocations that one provisioned poller
 // carries.
 const pollerInvocations = 10
@@ -283,8 +289,8 @@ func list(value any) []any {
 	return []any{value}
 }
 
-// connections adds up the function instances that may run at once, each of
-// which holds a connection.
+// connections adds up the connections of the function instances that may run at
+// once: each holds one, and a tick two.
 func (f *faults) connections(t *Template, planned int) {
 	sum := migrateConnections
 	for _, m := range mappings(t) {
@@ -303,10 +309,13 @@ func (f *faults) connections(t *Template, planned int) {
 		if !ok {
 			f.add("%s: nothing bounds its instances, and so its connections", id)
 		}
+		if id == tickFunction {
+			reserved *= tickConnections
+		}
 		sum += reserved
 	}
 	if sum > planned {
-		f.add("%d function instances may connect to a database planned with %d connections", sum, planned)
+		f.add("%d connections may be made to a database planned with %d", sum, planned)
 	}
 }
 

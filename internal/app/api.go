@@ -33,6 +33,11 @@ func newHTTP(ctx context.Context, env Env) (http.Handler, func() error, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	askTick, err := env.tickAsker(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	dispatcher.AskTickBy(askTick)
 	accounts, err := account.NewService(mysql.NewAccounts(db), account.Config{
 		Secret:           []byte(cfg.JWT.Secret.Reveal()),
 		PreviousSecret:   []byte(cfg.JWT.SecretPrevious.Reveal()),

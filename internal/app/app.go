@@ -4,6 +4,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/cronjobs/cronjobs/internal/config"
 	"github.com/cronjobs/cronjobs/internal/dispatch"
+	"github.com/cronjobs/cronjobs/internal/execution"
 	"github.com/cronjobs/cronjobs/internal/mysql"
 	"github.com/cronjobs/cronjobs/internal/sqsqueue"
 	"github.com/cronjobs/cronjobs/internal/telemetry"
@@ -32,6 +34,9 @@ type Env struct {
 	MaxConns int
 	// Now is the clock; nil means the machine's.
 	Now func() time.Time
+	// AskTick asks for a tick ahead of its minute; nil means by invoking the
+	// function that the configuration names, if it names one.
+	AskTick func(ctx context.Context) error
 }
 
 // FromEnvironment reads the configuration of a program on AWS.
@@ -64,9 +69,7 @@ func (e Env) withDefaults() Env {
 	if e.Log == nil {
 		e.Log = slog.Default()
 	}
-	if e.MaxConns == 0 {
-		e.MaxConns = 1
-	}
+	e.MaxConns = cmp.Or(e.MaxConns, 1)
 	if e.Now == nil {
 		e.Now = time.Now
 	}
@@ -74,7 +77,11 @@ func (e Env) withDefaults() Env {
 }
 
 // openDatabase prepares the pool; it connects at the first statement.
-func (e Env) openDatabase() (*sql.DB, error) {
+func (e Env) openDatabase() (*sql.DB, error) { return e.openDatabaseFor(0) }
+
+// openDatabaseFor is openDatabase for statements that may take that long; 0
+// means those of requests, ticks and executions.
+func (e Env) openDatabaseFor(answer time.Duration) (*sql.DB, error) {
 	db := e.Config.DB
 	if db.Username == "" && db.SecretARN != "" {
 		return nil, errors.New("DB_USERNAME: is required; reading the user from DB_SECRET_ARN is not built yet")
@@ -85,7 +92,7 @@ func (e Env) openDatabase() (*sql.DB, error) {
 	}
 	return mysql.Open(mysql.Options{
 		Host: db.Host, Port: db.Port, User: db.Username, Password: db.Password.Reveal(), Database: db.Name,
-		TLS: encryption, MaxConns: e.MaxConns,
+		TLS: encryption, MaxConns: e.MaxConns, AnswerTimeout: answer,
 	})
 }
 
@@ -114,17 +121,21 @@ func databaseTLS(db config.Database) (*tls.Config, error) {
 
 // openDispatcher connects the dispatcher to its store and its two lanes.
 func (e Env) openDispatcher(ctx context.Context, db *sql.DB) (*dispatch.Dispatcher, error) {
-	region := os.Getenv("AWS_REGION")
-	if region == "" {
-		region = "us-east-1"
-	}
-	client, err := sqsqueue.NewClient(ctx, region, e.Config.Queues.Endpoint)
+	client, err := sqsqueue.NewClient(ctx, region(), e.Config.Queues.Endpoint)
 	if err != nil {
 		return nil, fmt.Errorf("queue: %w", err)
 	}
 	fast := lane{sqsqueue.New(client, e.Config.Queues.FastURL)}
 	slow := lane{sqsqueue.New(client, e.Config.Queues.SlowURL)}
-	return dispatch.New(mysql.NewExecutions(db), fast, slow, e.Now, e.Log), nil
+	return dispatch.New(e.executions(db), fast, slow, e.Now, e.Log), nil
+}
+
+// region is where the functions run; any will do where there is no AWS.
+func region() string { return cmp.Or(os.Getenv("AWS_REGION"), "us-east-1") }
+
+// executions is the store of executions, under the configured limits.
+func (e Env) executions(db *sql.DB) *mysql.Executions {
+	return mysql.NewExecutions(db).WithLimits(execution.Limits(e.Config.JobLimits))
 }
 
 // lane is an SQS queue as the dispatcher sees it.

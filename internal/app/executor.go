@@ -6,7 +6,6 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/cronjobs/cronjobs/internal/executor"
-	"github.com/cronjobs/cronjobs/internal/mysql"
 )
 
 // ExecutorHandler is the Lambda handler of the executor: it answers which
@@ -26,7 +25,7 @@ func NewExecutor(ctx context.Context, env Env) (handler ExecutorHandler, closeAl
 	}
 	clock := executor.WallClock{}
 	client := executor.NewClient(executor.NewTransport(executor.ClientOptions{Allow: env.Config.EgressAllow}), clock)
-	runner := executor.New(mysql.NewExecutions(db), dispatcher, client, clock, env.Log)
+	runner := executor.New(env.executions(db), dispatcher, client, clock, env.Log)
 
 	return func(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
 		bodies := make([]string, len(event.Records))

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/cronjobs/cronjobs/internal/mysql"
 )
@@ -26,11 +27,15 @@ type MigrateResult struct {
 // MigrateHandler is the Lambda handler of migrations.
 type MigrateHandler func(ctx context.Context, event MigrateEvent) (MigrateResult, error)
 
+// migrationTime is what one statement of a migration may take: as long as a
+// function lives. An index of a large table takes minutes.
+const migrationTime = 15 * time.Minute
+
 // NewMigrate makes the migrator. up also seeds: the first categories, and the
 // first admin where ADMIN_EMAIL and ADMIN_PASSWORD are set.
 func NewMigrate(_ context.Context, env Env) (handler MigrateHandler, closeAll func() error, err error) {
 	env = env.withDefaults()
-	db, err := env.openDatabase()
+	db, err := env.openDatabaseFor(migrationTime)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -31,11 +32,16 @@ type TickResult struct {
 	Cut        bool  `json:"cut"`
 }
 
+// tickConns are the database connections of one tick: it marks what it has sent
+// while it claims.
+const tickConns = 2
+
 // TickHandler is the Lambda handler of the tick.
 type TickHandler func(ctx context.Context, event TickEvent) (TickResult, error)
 
 // NewTick makes the tick. close lets go of what it holds.
 func NewTick(ctx context.Context, env Env) (handler TickHandler, closeAll func() error, err error) {
+	env.MaxConns = cmp.Or(env.MaxConns, tickConns)
 	env = env.withDefaults()
 	db, err := env.openDatabase()
 	if err != nil {

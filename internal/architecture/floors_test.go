@@ -37,6 +37,7 @@ var onlyImporters = map[string][]string{
 	"github.com/go-sql-driver/mysql":                         {"internal/mysql", "infra/local/database"},
 	"github.com/doug-martin/goqu/v9":                         {"internal/mysql"},
 	"github.com/aws/aws-sdk-go-v2/service/sqs":               {"internal/sqsqueue", "infra/local/sqspoller"},
+	"github.com/aws/aws-sdk-go-v2/service/lambda":            {"internal/app"},
 	"github.com/danielgtaylor/huma/v2":                       {"internal/httpapi"},
 	"github.com/golang-jwt/jwt/v5":                           {"internal/account"},
 	"code.dny.dev/ssrf":                                      {"internal/executor"},

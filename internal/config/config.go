@@ -47,6 +47,8 @@ type Config struct {
 	// EgressAllow are private addresses that jobs may call.
 	EgressAllow []netip.Prefix `env:"EGRESS_ALLOW_CIDRS"`
 
+	JobLimits JobLimits `envPrefix:"JOB_"`
+
 	AllowRegistration bool          `env:"ALLOW_REGISTRATION" envDefault:"false"`
 	RetentionDays     int           `env:"RETENTION_DAYS" envDefault:"30"`
 	RetentionRuns     int           `env:"RETENTION_RUNS" envDefault:"100"`
@@ -98,6 +100,14 @@ type RateLimits struct {
 	Login  int           `env:"LOGIN" envDefault:"5"`
 	User   int           `env:"USER" envDefault:"600"`
 	Window time.Duration `env:"WINDOW" envDefault:"15m"`
+}
+
+// JobLimits are the rules by which jobs that fail or hang for ever are stopped.
+type JobLimits struct {
+	FailedAfter  int           `env:"FAILED_AFTER" envDefault:"20"`
+	FailedSpan   time.Duration `env:"FAILED_SPAN" envDefault:"24h"`
+	StopWhenGone bool          `env:"STOP_WHEN_GONE" envDefault:"true"`
+	MaxRunning   int           `env:"MAX_RUNNING" envDefault:"20"`
 }
 
 // Secret is a string that never shows itself.
@@ -305,6 +315,11 @@ func (c *Config) check(program Program, already []string) []string {
 		if limit < 0 {
 			fault(variable, "must be 0 (off) or more")
 		}
+	}
+	between("JOB_FAILED_AFTER", c.JobLimits.FailedAfter, 0, 100_000)
+	between("JOB_MAX_RUNNING", c.JobLimits.MaxRunning, 0, 100_000)
+	if span := c.JobLimits.FailedSpan; span < 0 || span > 365*24*time.Hour {
+		fault("JOB_FAILED_SPAN", "must be at least 0s and at most %s", days(365*24*time.Hour))
 	}
 	between("RETENTION_DAYS", c.RetentionDays, 1, 3650)
 	between("RETENTION_RUNS", c.RetentionRuns, 1, 100_000)

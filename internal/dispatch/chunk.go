@@ -65,7 +65,7 @@ func cut(instant []execution.Waiting) []Sending {
 	}
 	var chunks []Sending
 	for part := range slices.Chunk(instant, size) {
-		chunk := execution.Chunk{At: part[0].NotBefore, Executions: make([]execution.Ref, len(part))}
+		chunk := execution.Chunk{At: part[0].NotBefore, Lane: part[0].Lane, Executions: make([]execution.Ref, len(part))}
 		for i, w := range part {
 			chunk.Executions[i] = execution.Ref{ID: w.ID, Attempt: w.Attempt}
 		}

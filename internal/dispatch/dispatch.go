@@ -86,6 +86,10 @@ type ClaimRequest struct {
 	Now, Horizon time.Time
 	// JobIDs limits the claim to these jobs; nil means every due job.
 	JobIDs []int64
+	// After skips due jobs up to there, in the order of claiming; nil skips
+	// none. An index still bears the traces of jobs that were claimed just now,
+	// and reading past them costs more with each claim.
+	After *Place
 	// MaxJobs and MaxRows bound the transaction; at least one job is claimed
 	// whatever its rows.
 	MaxJobs, MaxRows int
@@ -93,6 +97,12 @@ type ClaimRequest struct {
 	ResendAfter time.Time
 	// Plan decides what becomes of one job. It must be pure.
 	Plan func(DueJob) Plan
+}
+
+// Place is a job's place in the order in which due jobs are claimed.
+type Place struct {
+	NextRunAt time.Time
+	JobID     int64
 }
 
 // DueJob is a job that is due, as much as planning needs.
@@ -127,7 +137,8 @@ type ClaimResult struct {
 	Waiting  []execution.Waiting // the rows to send
 	Jobs     int                 // jobs claimed, set aside or unscheduled
 	SetAside int
-	Missed   int // summary rows
+	Missed   int    // summary rows
+	Last     *Place // of the last job claimed; nil where none was
 }
 
 // StuckRequest says which waiting executions to pick, and how many.
@@ -161,6 +172,8 @@ type Dispatcher struct {
 	lanes map[execution.Lane]Queue
 	now   func() time.Time
 	log   *slog.Logger
+	// askTick asks for a tick ahead of its minute; nil where nobody can.
+	askTick func(ctx context.Context) error
 }
 
 // New makes a dispatcher over its database, its two lanes and a clock.
@@ -170,6 +183,27 @@ func New(store Store, fast, slow Queue, now func() time.Time, log *slog.Logger) 
 		lanes: map[execution.Lane]Queue{execution.Fast: fast, execution.Slow: slow},
 		now:   now,
 		log:   log,
+	}
+}
+
+// AskTickBy sets how a tick is asked for when a write leaves due work behind. It
+// is set before the dispatcher is used. Without it the next tick of the minute
+// does that work.
+func (d *Dispatcher) AskTickBy(ask func(ctx context.Context) error) { d.askTick = ask }
+
+// askTime bounds asking for a tick.
+const askTime = time.Second
+
+// leaveToTick says that due work is left, and asks for a tick to do it.
+func (d *Dispatcher) leaveToTick(ctx context.Context, why string, attrs ...any) {
+	d.log.WarnContext(ctx, why, attrs...)
+	if d.askTick == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
+	defer cancel()
+	if err := d.askTick(ctx); err != nil {
+		d.log.WarnContext(ctx, "a tick could not be asked for; the next one comes within its minute", "err", err)
 	}
 }
 
@@ -184,22 +218,36 @@ const (
 )
 
 // DispatchJobs claims and sends what these jobs have due inside the
-// look-ahead. What it leaves, a tick does.
+// look-ahead. What it leaves, a tick does, which it asks for.
 func (d *Dispatcher) DispatchJobs(ctx context.Context, jobIDs []int64) error {
-	ctx, cancel := context.WithTimeout(ctx, inlineTime)
+	inTime, cancel := context.WithTimeout(ctx, inlineTime)
 	defer cancel()
+	done, err := d.dispatchJobs(inTime, jobIDs)
+	if err != nil || done < len(jobIDs) {
+		d.leaveToTick(ctx, "a write's due work is left to a tick", "jobs", len(jobIDs), "done", done, "err", err)
+	}
+	return err
+}
+
+func (d *Dispatcher) dispatchJobs(ctx context.Context, jobIDs []int64) (done int, err error) {
 	rows := 0
-	for start := 0; start < len(jobIDs) && rows < inlineRows; start += claimJobs {
-		result, err := d.claim(ctx, jobIDs[start:min(start+claimJobs, len(jobIDs))])
+	for done < len(jobIDs) && rows < inlineRows {
+		some := jobIDs[done:min(done+claimJobs, len(jobIDs))]
+		result, err := d.claim(ctx, some, nil)
 		if err != nil {
-			return err
+			return done, err
+		}
+		if err := d.Dispatch(ctx, result.Waiting); err != nil {
+			return done, err
 		}
 		rows += len(result.Waiting)
-		if err := d.Dispatch(ctx, result.Waiting); err != nil {
-			return err
+		// A claim that is full may have left some of its jobs, which are still
+		// due: they are named again.
+		if len(result.Waiting) < claimRows {
+			done += len(some)
 		}
 	}
-	return nil
+	return done, nil
 }
 
 // RunNow records a run that a person asked for and sends it; the answer is the
@@ -226,7 +274,7 @@ func (d *Dispatcher) runNow(ctx context.Context, run NewRun) (execution.Executio
 		return execution.Execution{}, err
 	}
 	if err := d.Dispatch(ctx, []execution.Waiting{waiting}); err != nil {
-		d.log.WarnContext(ctx, "a run by hand waits for the next tick", "executionId", waiting.ID, "err", err)
+		d.leaveToTick(ctx, "a run by hand waits for a tick", "executionId", waiting.ID, "err", err)
 	}
 	return recorded, nil
 }
@@ -246,39 +294,64 @@ func (d *Dispatcher) Dispatch(ctx context.Context, waiting []execution.Waiting) 
 	return errors.Join(failures...)
 }
 
-// sendBatch is how many messages are sent before their rows are marked: a
-// crash in between costs only so many doubled wake-ups.
-const sendBatch = 160
+// How messages are sent.
+const (
+	// sendBatch is how many messages are sent before their rows are marked: a
+	// crash in between costs only so many doubled wake-ups.
+	sendBatch = 160
+	// sendTries is how often a message that the queue does not take is offered,
+	// sendPause what lies between: a queue refuses single entries of a batch,
+	// and a row that is left to the next tick may be late.
+	sendTries = 3
+	sendPause = 100 * time.Millisecond
+)
 
+// send sends one lane's messages and marks their rows. A queue that takes none
+// of a batch is left alone.
 func (d *Dispatcher) send(ctx context.Context, queue Queue, chunks []Sending) []error {
 	var failures []error
-	for start := 0; start < len(chunks); start += sendBatch {
-		part := chunks[start:min(start+sendBatch, len(chunks))]
-		now := d.clock()
-		messages := make([]Message, len(part))
-		for i, chunk := range part {
-			body, err := chunk.Encode()
-			if err != nil {
-				return append(failures, err)
-			}
-			messages[i] = Message{Body: body, Delay: chunk.delay(now)}
-		}
+	for batch := range slices.Chunk(chunks, sendBatch) {
 		var sent []execution.Ref
-		for i, err := range queue.Send(ctx, messages) {
-			if err != nil {
-				failures = append(failures, err)
-				continue
+		var errs []error
+		for try := 1; len(batch) > 0; try++ {
+			var acknowledged []execution.Ref
+			acknowledged, batch, errs = d.offer(ctx, queue, batch)
+			sent = append(sent, acknowledged...)
+			if try == sendTries || len(batch) > 0 && !pause(ctx, sendPause) {
+				break
 			}
-			sent = append(sent, part[i].Executions...)
 		}
+		failures = append(failures, errs...)
 		if len(sent) == 0 {
-			continue
+			break
 		}
 		if err := d.store.MarkQueued(ctx, d.clock(), sent); err != nil {
 			failures = append(failures, err)
 		}
 	}
 	return failures
+}
+
+// offer sends messages once. It tells the executions of those that the queue
+// has acknowledged, the others, and why.
+func (d *Dispatcher) offer(ctx context.Context, queue Queue, chunks []Sending) (sent []execution.Ref, refused []Sending, errs []error) {
+	now := d.clock()
+	messages := make([]Message, len(chunks))
+	for i, chunk := range chunks {
+		body, err := chunk.Encode()
+		if err != nil {
+			return nil, nil, []error{err}
+		}
+		messages[i] = Message{Body: body, Delay: chunk.delay(now)}
+	}
+	for i, err := range queue.Send(ctx, messages) {
+		if err != nil {
+			refused, errs = append(refused, chunks[i]), append(errs, err)
+			continue
+		}
+		sent = append(sent, chunks[i].Executions...)
+	}
+	return sent, refused, errs
 }
 
 // CheckQueues reports whether both lanes answer.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/cronjobs/cronjobs/internal/execution"
 )
 
 // Bounds of one claim transaction: short, so that people's changes to the
@@ -25,6 +27,14 @@ const (
 
 // claimTries is how many claims of one tick may fail before it gives up.
 const claimTries = 3
+
+// Bounds of sending beside claiming. Rows of several claims are cut into
+// messages together: the larger the crowd of an instant that is known, the
+// fewer and fuller its messages.
+const (
+	gatherRows   = 4 * claimJobs
+	claimsUnsent = 4
+)
 
 // Report is what one tick did.
 type Report struct {
@@ -63,14 +73,39 @@ func (d *Dispatcher) nearDeadline(ctx context.Context) bool {
 	return ok && time.Until(deadline) < stopBefore
 }
 
-// claimAll claims until a plain read shows nothing due. Rows that another
+// claimAll claims everything due and sends it, side by side.
+func (d *Dispatcher) claimAll(ctx context.Context, report *Report) error {
+	claimed := make(chan []execution.Waiting, claimsUnsent)
+	sent := make(chan error, 1)
+	go func() { sent <- d.sendBeside(ctx, claimed) }()
+	err := d.claimDue(ctx, claimed, report)
+	close(claimed)
+	return errors.Join(err, <-sent)
+}
+
+// sendBeside sends what is claimed meanwhile, until there is no more. Rows that
+// it cannot send are safe: a later tick does.
+func (d *Dispatcher) sendBeside(ctx context.Context, claimed <-chan []execution.Waiting) error {
+	var failures []error
+	var gathered []execution.Waiting
+	for waiting := range claimed {
+		if gathered = append(gathered, waiting...); len(gathered) >= gatherRows {
+			failures = append(failures, d.Dispatch(ctx, gathered))
+			gathered = nil
+		}
+	}
+	return errors.Join(append(failures, d.Dispatch(ctx, gathered))...)
+}
+
+// claimDue claims until a plain read shows nothing due. Rows that another
 // transaction holds are invisible to the claim; they are waited for briefly,
 // then counted.
-func (d *Dispatcher) claimAll(ctx context.Context, report *Report) error {
+func (d *Dispatcher) claimDue(ctx context.Context, claimed chan<- []execution.Waiting, report *Report) error {
 	var failures []error
 	hidden, broken := 0, 0
+	var after *Place
 	for !d.nearDeadline(ctx) {
-		result, err := d.claim(ctx, nil)
+		result, err := d.claim(ctx, nil, after)
 		if err != nil {
 			failures = append(failures, err)
 			// One transaction's bad luck must not keep the rest waiting for the
@@ -84,10 +119,10 @@ func (d *Dispatcher) claimAll(ctx context.Context, report *Report) error {
 		report.Claimed += len(result.Waiting)
 		report.Missed += result.Missed
 		report.SetAside += result.SetAside
-		if err := d.Dispatch(ctx, result.Waiting); err != nil {
-			// The rows are safe: a later tick sends them.
-			failures = append(failures, err)
+		if len(result.Waiting) > 0 {
+			claimed <- result.Waiting
 		}
+		after = result.Last
 		if result.Jobs > 0 {
 			hidden = 0
 			continue
@@ -109,13 +144,14 @@ func (d *Dispatcher) claimAll(ctx context.Context, report *Report) error {
 }
 
 // claim runs one claim transaction, for all due jobs or some.
-func (d *Dispatcher) claim(ctx context.Context, jobIDs []int64) (ClaimResult, error) {
+func (d *Dispatcher) claim(ctx context.Context, jobIDs []int64, after *Place) (ClaimResult, error) {
 	now := d.clock()
 	horizon := now.Add(LookAhead)
 	return d.store.Claim(ctx, ClaimRequest{
 		Now:         now,
 		Horizon:     horizon,
 		JobIDs:      jobIDs,
+		After:       after,
 		MaxJobs:     claimJobs,
 		MaxRows:     claimRows,
 		ResendAfter: now.Add(sendGrace),

@@ -37,8 +37,10 @@ type Ref struct {
 // only a wake-up: it may be lost, late or doubled, holds no secret, and
 // everything it says is checked against the rows.
 type Chunk struct {
-	At         time.Time `json:"at"`
-	Executions []Ref     `json:"executions"`
+	At time.Time `json:"at"`
+	// Lane is the lane that the message was sent by; none means the fast one.
+	Lane       Lane  `json:"lane,omitempty"`
+	Executions []Ref `json:"executions"`
 }
 
 // MaxChunk is the most executions that one message may name.

@@ -10,16 +10,19 @@ import (
 // jobs that fail or hang for ever.
 type Limits struct {
 	// FailedAfter final failures in a row that span at least FailedSpan stop a
-	// job; one failure alone does where the target says that it is gone (410).
+	// job; 0 means that none do.
 	FailedAfter int
 	FailedSpan  time.Duration
+	// StopWhenGone makes one failure enough where the target says that it is
+	// gone (410).
+	StopWhenGone bool
 	// MaxRunning is how many runs of a job in the slow lane may be under way;
-	// further ones are skipped.
+	// further ones are skipped. 0 means any number.
 	MaxRunning int
 }
 
 // DefaultLimits are those of an installation that says nothing else.
-var DefaultLimits = Limits{FailedAfter: 20, FailedSpan: 24 * time.Hour, MaxRunning: 20}
+var DefaultLimits = Limits{FailedAfter: 20, FailedSpan: 24 * time.Hour, StopWhenGone: true, MaxRunning: 20}
 
 // LimitOfRuns is the reason of a run that MaxRunning kept from starting.
 const LimitOfRuns = "limit of concurrent runs"
@@ -27,7 +30,7 @@ const LimitOfRuns = "limit of concurrent runs"
 // StopReason says why a job must stop, "" where it need not: after that many
 // final failures in a row, the first and last of them at these times.
 func (l Limits) StopReason(failures int, first, last time.Time) string {
-	if failures < l.FailedAfter || last.Sub(first) < l.FailedSpan {
+	if l.FailedAfter == 0 || failures < l.FailedAfter || last.Sub(first) < l.FailedSpan {
 		return ""
 	}
 	return fmt.Sprintf("stopped after %d failed runs in a row since %s", failures, first.UTC().Format("2006-01-02 15:04 UTC"))
@@ -36,8 +39,11 @@ func (l Limits) StopReason(failures int, first, last time.Time) string {
 // StoppedByTarget is the reason of a job whose target says that it is gone.
 const StoppedByTarget = "stopped because the target answered 410 Gone"
 
-// SaysGone reports whether an ended attempt's answer asks for no more calls.
-func SaysGone(response *Response) bool { return response != nil && response.Status == http.StatusGone }
+// StoppedBy reports whether an ended attempt's answer asks for no more calls,
+// and is heard.
+func (l Limits) StoppedBy(response *Response) bool {
+	return l.StopWhenGone && response != nil && response.Status == http.StatusGone
+}
 
 // When a job changes lanes.
 const (

@@ -55,8 +55,8 @@ type Work struct {
 	NotBefore    time.Time
 	Attempt      int
 	Revision     int
-	Lane         execution.Lane
-	StartedAt    *time.Time // start of the first attempt, nil before it
+	Lane         execution.Lane // slow where the execution's or its job's is
+	StartedAt    *time.Time     // start of the first attempt, nil before it
 	Request      job.Request
 	// Broken is why the stored request cannot be read; nil normally. Such an
 	// execution fails without a call.
@@ -182,14 +182,18 @@ func (r *run) message(body string) error {
 	if err != nil {
 		return fmt.Errorf("load: %w", err)
 	}
-	if len(works) == 0 {
-		return nil
-	}
 	if chunk.At.Sub(r.clock.Now()) > earlyLimit {
-		return r.sendBack(works)
+		return r.sendOn(works)
+	}
+	// A message may have been sent long before its job was found to be slow. Its
+	// calls would hold workers that quick ones need.
+	works, astray := divide(works, func(w Work) bool { return chunk.Lane == execution.Slow || w.Lane != execution.Slow })
+	err = r.sendOn(astray)
+	if len(works) == 0 {
+		return err
 	}
 	r.prepare(chunk.At, works)
-	free, exclusive := split(works)
+	exclusive, free := divide(works, func(w Work) bool { return w.Request.OverlapPolicy == job.OverlapSkip })
 	var all sync.WaitGroup
 	var freeErr, exclusiveErr error
 	// Rows are taken just ahead, so that at the instant itself nothing is left
@@ -198,7 +202,7 @@ func (r *run) message(body string) error {
 	all.Go(func() { freeErr = r.startAndCall(free, chunk.At.Add(-startAhead), chunk.At) })
 	all.Go(func() { exclusiveErr = r.startAndCall(exclusive, chunk.At, chunk.At) })
 	all.Wait()
-	return errors.Join(freeErr, exclusiveErr)
+	return errors.Join(err, freeErr, exclusiveErr)
 }
 
 // whileAway tries again while the database is away: a message that is given back
@@ -220,16 +224,16 @@ func anyStarted(started []Started) bool {
 	return slices.ContainsFunc(started, func(s Started) bool { return s.Fence != 0 || s.Skipped != "" })
 }
 
-// split tells works whose job must not overlap from the others.
-func split(works []Work) (free, exclusive []Work) {
+// divide tells works that are of a kind from the others.
+func divide(works []Work, is func(Work) bool) (those, others []Work) {
 	for _, w := range works {
-		if w.Request.OverlapPolicy == job.OverlapSkip {
-			exclusive = append(exclusive, w)
+		if is(w) {
+			those = append(those, w)
 		} else {
-			free = append(free, w)
+			others = append(others, w)
 		}
 	}
-	return free, exclusive
+	return those, others
 }
 
 // startAndCall starts works at one time and calls them at their instant.
@@ -289,14 +293,18 @@ func (r *run) prepare(at time.Time, works []Work) {
 	preparer.Prepare(ctx, works)
 }
 
-// sendBack returns executions to the queue with the right delay.
-func (r *run) sendBack(works []Work) error {
+// sendOn sends executions to their lane with the right delay, for another
+// worker.
+func (r *run) sendOn(works []Work) error {
+	if len(works) == 0 {
+		return nil
+	}
 	waiting := make([]execution.Waiting, len(works))
 	for i, w := range works {
 		waiting[i] = execution.Waiting{ID: w.ID, Attempt: w.Attempt, NotBefore: w.NotBefore, Lane: w.Lane, Host: hostOf(w.Request.URL)}
 	}
 	if err := r.dispatch.Dispatch(r.calls, waiting); err != nil {
-		return fmt.Errorf("send back: %w", err)
+		return fmt.Errorf("send on: %w", err)
 	}
 	return nil
 }

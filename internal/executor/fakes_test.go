@@ -227,7 +227,7 @@ func due(at time.Time, n int, change ...func(*executor.Work)) []executor.Work {
 // message wakes a worker for the works, at the instant of the first.
 func message(t *testing.T, works ...executor.Work) string {
 	t.Helper()
-	chunk := execution.Chunk{At: works[0].NotBefore}
+	chunk := execution.Chunk{At: works[0].NotBefore, Lane: works[0].Lane}
 	for _, w := range works {
 		chunk.Executions = append(chunk.Executions, execution.Ref{ID: w.ID, Attempt: w.Attempt})
 	}

@@ -3,11 +3,8 @@ package mysql
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"database/sql"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/dispatch"
@@ -33,7 +30,7 @@ func scanDue(rows *sql.Rows) (d dueRow, err error) {
 const dueColumns = "id, cron_pattern, timezone, misfire_policy, next_run_at, category_id, lane, revision, version"
 
 // Claim locks due jobs, stores what their plans say, and moves their next run
-// past the horizon, in one transaction of six round trips.
+// past the horizon, in one transaction of seven round trips.
 func (s *Executions) Claim(ctx context.Context, request dispatch.ClaimRequest) (dispatch.ClaimResult, error) {
 	var result dispatch.ClaimResult
 	err := inTx(ctx, s.db, func(tx *sql.Tx) error {
@@ -59,6 +56,8 @@ func (s *Executions) Claim(ctx context.Context, request dispatch.ClaimRequest) (
 				break
 			}
 		}
+		last := due[len(due)-1]
+		result.Last = &dispatch.Place{NextRunAt: last.NextRunAt, JobID: last.ID}
 		if err := advance(ctx, tx, due, request.Now, &result); err != nil {
 			return err
 		}
@@ -82,6 +81,10 @@ func lockDue(ctx context.Context, tx *sql.Tx, request dispatch.ClaimRequest) ([]
 			return nil, nil
 		}
 	} else {
+		if after := request.After; after != nil {
+			query += " AND (next_run_at > ? OR next_run_at = ? AND id > ?)"
+			args = append(args, utc(after.NextRunAt), utc(after.NextRunAt), after.JobID)
+		}
 		query += " ORDER BY next_run_at, id"
 	}
 	query += " LIMIT ? FOR UPDATE"
@@ -118,17 +121,16 @@ func lockActiveCategories[T any](ctx context.Context, tx *sql.Tx, items []T, cat
 func advance(ctx context.Context, tx *sql.Tx, due []dueRow, now time.Time, result *dispatch.ClaimResult) error {
 	slices.SortFunc(due, func(a, b dueRow) int { return cmp.Compare(a.ID, b.ID) })
 	next := newCase("id")
-	var compare []any
+	read := newTuples("id", "version", "next_run_at")
 	for _, d := range due {
 		next.when(d.ID, nullTime(d.plan.NextRunAt))
-		compare = append(compare, d.ID, d.version, d.NextRunAt)
+		read.add(d.ID, d.version, d.NextRunAt)
 	}
-	idArgs := ids(due, func(d dueRow) int64 { return d.ID })
 	// The CASE is cast: where every value is NULL its type would be unknown.
 	value, valueArgs := next.shortest()
-	query := "UPDATE jobs SET next_run_at = CAST(" + value + " AS DATETIME(3)) WHERE id IN (" + placeholders(len(idArgs)) +
-		") AND (id, version, next_run_at) IN (" + tuples(len(due), 3) + ")"
-	matched, err := execSQL(ctx, tx, query, slices.Concat(valueArgs, idArgs, compare)...)
+	asRead, asReadArgs := read.shortest()
+	query := "UPDATE jobs SET next_run_at = CAST(" + value + " AS DATETIME(3)) WHERE " + asRead
+	matched, err := execSQL(ctx, tx, query, slices.Concat(valueArgs, asReadArgs)...)
 	if err != nil {
 		return err
 	}
@@ -155,80 +157,6 @@ func cut(text string, most int) string {
 		return text
 	}
 	return string(runes[:most-1]) + "…"
-}
-
-// A row that was cancelled before it was ever started may live again, with the
-// job's present request. Every other duplicate stays as it is. Assignments are
-// evaluated from left to right, so the status comes last.
-const revive = `ON DUPLICATE KEY UPDATE
-	revision     = IF(status = 'cancelled' AND fence = 0, VALUES(revision), revision),
-	lane         = IF(status = 'cancelled' AND fence = 0, VALUES(lane), lane),
-	claim_token  = IF(status = 'cancelled' AND fence = 0, VALUES(claim_token), claim_token),
-	not_before   = IF(status = 'cancelled' AND fence = 0, VALUES(not_before), not_before),
-	resend_after = IF(status = 'cancelled' AND fence = 0, VALUES(resend_after), resend_after),
-	resends      = IF(status = 'cancelled' AND fence = 0, 0, resends),
-	reason       = IF(status = 'cancelled' AND fence = 0, VALUES(reason), reason),
-	ended_at     = IF(status = 'cancelled' AND fence = 0, NULL, ended_at),
-	missed_until = IF(status = 'cancelled' AND fence = 0, VALUES(missed_until), missed_until),
-	missed_count = IF(status = 'cancelled' AND fence = 0, VALUES(missed_count), missed_count),
-	updated_at   = IF(status = 'cancelled' AND fence = 0, VALUES(updated_at), updated_at),
-	status       = IF(status = 'cancelled' AND fence = 0, VALUES(status), status)`
-
-const insertOccurrence = `INSERT INTO executions (job_id, trigger_type, scheduled_for, occurrence_at, status, reason, lane, revision,
-	attempt, fence, claim_token, not_before, resend_after, resends, missed_until, missed_count, created_at, updated_at) VALUES `
-
-// insertOccurrences stores the rows of a claim and reads back those that wait,
-// by the claim's token: generated ids do not name revived rows.
-func insertOccurrences(ctx context.Context, tx *sql.Tx, due []dueRow, request dispatch.ClaimRequest, result *dispatch.ClaimResult) ([]execution.Waiting, error) {
-	token := make([]byte, 16)
-	_, _ = rand.Read(token) // crypto/rand never fails
-	var (
-		args          []any
-		count, runs   int
-		oldest, until time.Time
-		now           = utc(request.Now)
-	)
-	for _, d := range due {
-		if m := d.plan.Missed; m != nil {
-			reason := fmt.Sprintf("%d due instants passed while the system was not running", m.Count)
-			if m.Count == 1 {
-				reason = "its instant passed while the system was not running"
-			}
-			args = append(args, d.ID, execution.Schedule, utc(m.From), utc(m.From), execution.Missed, reason, d.lane, d.revision,
-				1, 0, nil, now, nil, 0, utc(m.Until), m.Count, now, now)
-			count++
-			result.Missed++
-		}
-		for _, at := range d.plan.Runs {
-			at = utc(at)
-			args = append(args, d.ID, execution.Schedule, at, at, execution.Pending, nil, d.lane, d.revision,
-				1, 0, token, at, utc(request.ResendAfter), 0, nil, nil, now, now)
-			count++
-			runs++
-			if oldest.IsZero() || at.Before(oldest) {
-				oldest = at
-			}
-			if at.After(until) {
-				until = at
-			}
-		}
-	}
-	if count == 0 {
-		return nil, nil
-	}
-	var query strings.Builder
-	query.WriteString(insertOccurrence)
-	query.WriteString(tuples(count, 18))
-	query.WriteString(revive)
-	if _, err := execSQL(ctx, tx, query.String(), args...); err != nil {
-		return nil, err
-	}
-	if runs == 0 {
-		return nil, nil
-	}
-	jobIDs := ids(due, func(d dueRow) int64 { return d.ID })
-	where := "WHERE e.job_id IN (" + placeholders(len(jobIDs)) + ") AND e.occurrence_at BETWEEN ? AND ? AND e.claim_token = ? AND e.status = 'pending'"
-	return queryAllSQL(ctx, tx, scanWaiting, selectWaiting+where, append(jobIDs, oldest, until, token)...)
 }
 
 // CountDue counts due jobs, locked or not.

@@ -90,6 +90,40 @@ func (c *caseByID) shortest() (text string, args []any) {
 	return "?", c.args[1:2]
 }
 
+// tupleSet builds a condition that rows are among some, by their values in
+// columns of which the first is an id.
+type tupleSet struct {
+	columns []string
+	args    []any
+}
+
+func newTuples(columns ...string) *tupleSet { return &tupleSet{columns: columns} }
+
+func (t *tupleSet) add(values ...any) { t.args = append(t.args, values...) }
+
+// shortest is the condition and its arguments. Where all share the values
+// beside the id these are said once: a server compares each row with each tuple.
+func (t *tupleSet) shortest() (text string, args []any) {
+	width := len(t.columns)
+	count := len(t.args) / width
+	idArgs := make([]any, count)
+	same := true
+	for i := range count {
+		idArgs[i] = t.args[i*width]
+		for column := 1; column < width; column++ {
+			same = same && t.args[i*width+column] == t.args[column]
+		}
+	}
+	text = t.columns[0] + " IN (" + placeholders(count) + ")"
+	if !same {
+		return text + " AND (" + strings.Join(t.columns, ", ") + ") IN (" + tuples(count, width) + ")", slices.Concat(idArgs, t.args)
+	}
+	for _, column := range t.columns[1:] {
+		text += " AND " + column + " = ?"
+	}
+	return text, slices.Concat(idArgs, t.args[1:width])
+}
+
 // ids collects one int64 of each item as arguments, ascending and distinct.
 func ids[T any](items []T, id func(T) int64) []any {
 	numbers := make([]int64, len(items))

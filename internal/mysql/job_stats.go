@@ -105,7 +105,7 @@ func (s *Executions) judgeJobs(ctx context.Context, now time.Time, held []finish
 	}
 	gone := map[int64]bool{}
 	for _, f := range held {
-		if f.Finished.Status == execution.Failed && execution.SaysGone(f.Attempt.Response) {
+		if f.Finished.Status == execution.Failed && s.limits.StoppedBy(f.Attempt.Response) {
 			gone[f.JobID] = true
 		}
 	}
@@ -177,7 +177,7 @@ func (s *Executions) overLimit(ctx context.Context, q querier, jobIDs []any) (ma
 	}
 	over := map[int64]bool{}
 	for _, r := range rows {
-		over[r.id] = r.running >= s.limits.MaxRunning
+		over[r.id] = s.limits.MaxRunning > 0 && r.running >= s.limits.MaxRunning
 	}
 	return over, nil
 }

@@ -8,6 +8,7 @@
 package mysql
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"database/sql"
@@ -32,7 +33,14 @@ type Options struct {
 	TLS *tls.Config
 	// MaxConns bounds the open connections of this process; 0 means 10.
 	MaxConns int
+	// AnswerTimeout is how long a statement may take, or a connection be silent
+	// after one, before it is given up; 0 means 20 seconds.
+	AnswerTimeout time.Duration
 }
+
+// defaultAnswerTimeout is far above what any statement of a request, a tick or
+// an execution takes, and below what a tick has.
+const defaultAnswerTimeout = 20 * time.Second
 
 // maxIdleTime is shorter than the server's wait_timeout of 120 s, so that the
 // server never closes a connection that we are about to use.
@@ -94,11 +102,16 @@ func driverConfig(opts Options) (*driverpkg.Config, error) {
 	// After a failover the old writer answers "read-only": drop the connection.
 	cfg.RejectReadOnly = true
 	cfg.Timeout = 5 * time.Second
-	cfg.ReadTimeout = 60 * time.Second
-	cfg.WriteTimeout = 60 * time.Second
+	cfg.ReadTimeout = cmp.Or(opts.AnswerTimeout, defaultAnswerTimeout)
+	cfg.WriteTimeout = cfg.ReadTimeout
 	cfg.Params = map[string]string{
 		"time_zone": "'+00:00'",
-		"sql_mode":  "'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY'",
+		// A lock that is not had by then is tried for again; the server must not
+		// go on to wait for it when the connection has been given up.
+		"innodb_lock_wait_timeout": "5",
+		// The ids that one insert generates are consecutive; see consecutiveIDs.
+		"auto_increment_increment": "1",
+		"sql_mode":                 "'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY'",
 	}
 	return cfg, nil
 }

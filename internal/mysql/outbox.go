@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"slices"
@@ -18,15 +19,16 @@ const markBatch = 2000
 // and when to doubt them. Rows that have moved on meanwhile stay as they are.
 func (s *Executions) MarkQueued(ctx context.Context, now time.Time, sent []execution.Ref) error {
 	for batch := range slices.Chunk(sent, markBatch) {
-		idArgs := ids(batch, func(r execution.Ref) int64 { return r.ID })
-		pairs := make([]any, 0, 2*len(batch))
+		batch = slices.SortedFunc(slices.Values(batch), func(a, b execution.Ref) int { return cmp.Compare(a.ID, b.ID) })
+		named := newTuples("id", "attempt")
 		for _, ref := range batch {
-			pairs = append(pairs, ref.ID, ref.Attempt)
+			named.add(ref.ID, ref.Attempt)
 		}
+		where, whereArgs := named.shortest()
 		query := `UPDATE executions SET status = 'queued', updated_at = ?,
 			resend_after = GREATEST(resend_after, DATE_ADD(GREATEST(not_before, CAST(? AS DATETIME(3))), INTERVAL ? SECOND))
-			WHERE id IN (` + placeholders(len(idArgs)) + `) AND status = 'pending' AND (id, attempt) IN (` + tuples(len(batch), 2) + `)`
-		args := slices.Concat([]any{utc(now), utc(now), int(dispatch.ResendFirst.Seconds())}, idArgs, pairs)
+			WHERE status = 'pending' AND ` + where
+		args := slices.Concat([]any{utc(now), utc(now), int(dispatch.ResendFirst.Seconds())}, whereArgs)
 		if err := inOne(ctx, s.db, query, args...); err != nil {
 			return err
 		}

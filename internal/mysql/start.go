@@ -16,7 +16,7 @@ import (
 )
 
 const selectWork = `SELECT e.id, e.job_id, j.name, j.category_id, e.trigger_type, e.scheduled_for, e.not_before, e.attempt, e.revision,
-	e.lane, e.started_at, ` + requestColumnsOfR + `
+	IF(j.lane = 'slow', j.lane, e.lane), e.started_at, ` + requestColumnsOfR + `
 	FROM executions e JOIN jobs j ON j.id = e.job_id JOIN job_requests r ON r.job_id = e.job_id AND r.revision = e.revision `
 
 func scanWork(rows *sql.Rows) (w executor.Work, err error) {

@@ -167,7 +167,7 @@ func (s *stage) queueAll(ctx context.Context) ([]string, error) {
 // invoke is one instance of the function: one connection to the database, one
 // invocation after another.
 func (s *stage) invoke(ctx context.Context, invocations <-chan []string) error {
-	db, err := s.counted()
+	db, err := s.counted(1)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func benchIdle(ctx context.Context, server *database.Server, c choice, say func(
 	if err := storeJobs(ctx, s.db, c.stored, "", time.Now().Add(time.Hour)); err != nil {
 		return err
 	}
-	db, err := s.counted()
+	db, err := s.counted(tickConns)
 	if err != nil {
 		return err
 	}

@@ -48,16 +48,16 @@ func (s *stage) options(conns int) mysql.Options {
 	}
 }
 
-// counted is a pool of one connection, as a function on AWS has it, whose round
+// counted is a pool of as many connections as a function on AWS has, whose round
 // trips are counted.
-func (s *stage) counted() (*sql.DB, error) {
-	connector, err := mysql.Connector(s.options(1))
+func (s *stage) counted(conns int) (*sql.DB, error) {
+	connector, err := mysql.Connector(s.options(conns))
 	if err != nil {
 		return nil, err
 	}
 	db := sql.OpenDB(countingConnector{connector, &s.trips})
-	db.SetMaxOpenConns(1)
-	db.SetMaxIdleConns(1)
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
 	return db, nil
 }
 

@@ -62,8 +62,19 @@ func (s *System) ticks(ctx context.Context, tick lambda.Handler) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		case <-s.asked:
 		}
 	}
+}
+
+// askTick asks for a tick at once, as the API does where it leaves work behind.
+// Several that ask before it begins get one.
+func (s *System) askTick(context.Context) error {
+	select {
+	case s.asked <- struct{}{}:
+	default:
+	}
+	return nil
 }
 
 func (s *System) tickOnce(ctx context.Context, tick lambda.Handler, event schedulerEvent) {

@@ -65,6 +65,7 @@ type System struct {
 	stopWork context.CancelFunc
 	work     sync.WaitGroup
 	failed   chan error
+	asked    chan struct{} // for a tick
 }
 
 // connections is how many database connections each handler may hold here.
@@ -83,7 +84,7 @@ func Start(ctx context.Context, opts Options) (_ *System, err error) {
 	if opts.Log == nil {
 		opts.Log = slog.Default()
 	}
-	s := &System{opts: opts, log: opts.Log, failed: make(chan error, 1)}
+	s := &System{opts: opts, log: opts.Log, failed: make(chan error, 1), asked: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
@@ -169,7 +170,9 @@ func (s *System) serve(ctx context.Context, cfg config.Config, listener net.List
 	if err := s.migrate(ctx, env); err != nil {
 		return err
 	}
-	api, closeAPI, err := app.NewAPI(ctx, env)
+	asking := env
+	asking.AskTick = s.askTick
+	api, closeAPI, err := app.NewAPI(ctx, asking)
 	if err != nil {
 		return err
 	}
