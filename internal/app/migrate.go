@@ -10,7 +10,8 @@ import (
 
 // MigrateEvent says what to do with the schema.
 type MigrateEvent struct {
-	// Command is up (also when empty), status or down.
+	// Command is up (also when empty), status, down or repair-rollups, which
+	// counts the history anew and puts right the summaries that differ from it.
 	Command string `json:"command"`
 	// To is the version that down goes back to; it must be given.
 	To *int64 `json:"to"`
@@ -22,6 +23,8 @@ type MigrateResult struct {
 	Applied      int   `json:"applied"`
 	Seeded       bool  `json:"seeded"`
 	AdminCreated bool  `json:"adminCreated"`
+	// RepairedHours is how many hours of jobs had summaries that differed.
+	RepairedHours int `json:"repairedHours"`
 }
 
 // MigrateHandler is the Lambda handler of migrations.
@@ -63,8 +66,14 @@ func NewMigrate(_ context.Context, env Env) (handler MigrateHandler, closeAll fu
 		case "status":
 			done, err := mysql.MigrationState(ctx, db, env.Log)
 			return MigrateResult{Version: done.Version}, err
+		case "repair-rollups":
+			done, err := mysql.NewRollups(db).Repair(ctx, false)
+			for _, fault := range done.Faults {
+				env.Log.WarnContext(ctx, "a summary differed from the history", "jobId", fault.JobID, "hour", fault.Hour, "difference", fault.String())
+			}
+			return MigrateResult{RepairedHours: done.Hours}, err
 		default:
-			return MigrateResult{}, fmt.Errorf("command: must be up, down or status")
+			return MigrateResult{}, fmt.Errorf("command: must be up, down, status or repair-rollups")
 		}
 	}, db.Close, nil
 }

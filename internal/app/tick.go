@@ -3,10 +3,12 @@ package app
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/dispatch"
+	"github.com/cronjobs/cronjobs/internal/mysql"
 )
 
 // TickEvent is what the scheduler sends. Its own fields (time, source, …) do
@@ -27,6 +29,7 @@ type TickResult struct {
 	Resent     int   `json:"resent"`
 	Recovered  int   `json:"recovered"`
 	Synced     int   `json:"synced"`
+	Folded     int   `json:"folded"`
 	SkewMs     int64 `json:"skewMs"`
 	DurationMs int64 `json:"durationMs"`
 	Cut        bool  `json:"cut"`
@@ -51,12 +54,13 @@ func NewTick(ctx context.Context, env Env) (handler TickHandler, closeAll func()
 	if err != nil {
 		return nil, nil, err
 	}
+	upkeep := upkeep{rollups: mysql.NewRollups(db)}
 	return func(ctx context.Context, event TickEvent) (TickResult, error) {
-		return tick(ctx, dispatcher, event, env.Log)
+		return tick(ctx, dispatcher, upkeep, event, env.Log)
 	}, db.Close, nil
 }
 
-func tick(ctx context.Context, dispatcher *dispatch.Dispatcher, event TickEvent, log *slog.Logger) (TickResult, error) {
+func tick(ctx context.Context, dispatcher *dispatch.Dispatcher, upkeep upkeep, event TickEvent, log *slog.Logger) (TickResult, error) {
 	began := time.Now()
 	resent := 0
 	if event.ResendWaiting {
@@ -66,9 +70,11 @@ func tick(ctx context.Context, dispatcher *dispatch.Dispatcher, event TickEvent,
 		}
 	}
 	report, err := dispatcher.Tick(ctx)
+	upkept, upkeepErr := upkeep.run(ctx)
+	err = errors.Join(err, upkeepErr)
 	result := TickResult{
 		Claimed: report.Claimed, Jobs: report.Jobs, Missed: report.Missed, SetAside: report.SetAside, Hidden: report.Hidden,
-		Resent: report.Resent + resent, Recovered: report.Recovered, Synced: report.Synced,
+		Resent: report.Resent + resent, Recovered: report.Recovered, Synced: report.Synced, Folded: upkept.folded,
 		SkewMs: report.Skew.Milliseconds(), DurationMs: time.Since(began).Milliseconds(), Cut: report.Cut,
 	}
 	level := slog.LevelDebug

@@ -8,7 +8,11 @@ import "time"
 type Finish struct {
 	ID    int64
 	JobID int64
-	Fence int
+	// CategoryID is the job's category, and ScheduledFor the execution's
+	// instant: the summaries count by them.
+	CategoryID   int64
+	ScheduledFor time.Time
+	Fence        int
 	// Trigger matters to a retry: a scheduled run of a stopped job ends.
 	Trigger Trigger
 	// Attempt is the record of the call; its number is the attempt that ended.

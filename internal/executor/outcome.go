@@ -18,7 +18,7 @@ const retryGrain = 100 * time.Millisecond
 // decide turns an attempt's outcome into the execution's next state.
 func decide(work Work, fence int, attempt execution.Attempt, retryAfter time.Duration) execution.Finish {
 	f := execution.Finish{
-		ID: work.ID, JobID: work.JobID, Fence: fence, Trigger: work.Trigger, Attempt: attempt,
+		ID: work.ID, JobID: work.JobID, CategoryID: work.CategoryID, ScheduledFor: work.ScheduledFor, Fence: fence, Trigger: work.Trigger, Attempt: attempt,
 		FirstStartedAt: attempt.StartedAt, Lane: work.Lane, Host: hostOf(work.Request.URL),
 	}
 	if work.Attempt > 1 && work.StartedAt != nil {

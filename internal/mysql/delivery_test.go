@@ -51,6 +51,7 @@ func newWorld(t *testing.T) *world {
 		return execution.Attempt{Response: &execution.Response{Status: 200}}
 	}
 	w.work = w.category("Work")
+	t.Cleanup(w.requireSummaries)
 	return w
 }
 
@@ -454,7 +455,7 @@ func TestAVanishedWorkerIsReplacedAndItsAnswerIsKeptAsLate(t *testing.T) {
 
 	// The vanished worker returns with an answer: its fence is stale.
 	late := execution.Finish{
-		ID: work.ID, JobID: j.ID, Fence: fence, Status: execution.Success, FirstStartedAt: work.NotBefore,
+		ID: work.ID, JobID: j.ID, ScheduledFor: work.ScheduledFor, Fence: fence, Status: execution.Success, FirstStartedAt: work.NotBefore,
 		Attempt: execution.Attempt{
 			ExecutionID: work.ID, Attempt: 1, Fence: fence, StartedAt: work.NotBefore, EndedAt: leaseEnd,
 			Response: &execution.Response{Status: 200},
@@ -483,7 +484,7 @@ func TestOverlapSkip(t *testing.T) {
 	w.run(2*time.Minute + 5*time.Second)
 	w.want(j.ID, map[string]int{"running": 1, "skipped": 1, "queued": 2}, 0)
 	_, err := w.store.Finish(t.Context(), w.Now(), []execution.Finish{{
-		ID: work.ID, JobID: j.ID, Fence: fence, Status: execution.Success, FirstStartedAt: work.NotBefore,
+		ID: work.ID, JobID: j.ID, ScheduledFor: work.ScheduledFor, Fence: fence, Status: execution.Success, FirstStartedAt: work.NotBefore,
 		Attempt: execution.Attempt{ExecutionID: work.ID, Attempt: 1, Fence: fence, StartedAt: work.NotBefore, EndedAt: w.Now()},
 	}})
 	if err != nil {
@@ -608,7 +609,7 @@ func TestAFinishWhoseAnswerWasLostIsRecognised(t *testing.T) {
 			j := w.minutely("Repeated", nil)
 			work, fence := w.startOne(j.ID)
 			finish := execution.Finish{
-				ID: work.ID, JobID: j.ID, Fence: fence, Trigger: execution.Schedule, Status: status, Lane: execution.Fast,
+				ID: work.ID, JobID: j.ID, ScheduledFor: work.ScheduledFor, Fence: fence, Trigger: execution.Schedule, Status: status, Lane: execution.Fast,
 				FirstStartedAt: work.NotBefore, NotBefore: work.NotBefore.Add(time.Minute),
 				Attempt: execution.Attempt{
 					ExecutionID: work.ID, Attempt: 1, Fence: fence, StartedAt: work.NotBefore, EndedAt: work.NotBefore.Add(time.Second),

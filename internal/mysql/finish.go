@@ -21,7 +21,7 @@ type finishing struct {
 }
 
 // Finish applies transitions in one transaction: executions, jobs, attempts,
-// statistics, in this order. Each takes effect only while its row is running
+// statistics, summaries, in this order. Each takes effect only while its row is running
 // under its fence; otherwise the attempt alone is kept, as late.
 func (s *Executions) Finish(ctx context.Context, now time.Time, batch []execution.Finish) ([]execution.Finished, error) {
 	now = utc(now)
@@ -90,7 +90,10 @@ func (s *Executions) finishTx(ctx context.Context, now time.Time, batch []execut
 		if err := insertAttempts(ctx, tx, unrecorded); err != nil {
 			return err
 		}
-		return countFinished(ctx, tx, held)
+		if err := countFinished(ctx, tx, held); err != nil {
+			return err
+		}
+		return recordFinished(ctx, tx, held)
 	})
 	return held, err
 }

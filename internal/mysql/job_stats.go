@@ -153,9 +153,9 @@ func (s *Executions) stopJob(ctx context.Context, now time.Time, id int64, reaso
 		if err != nil || matched == 0 {
 			return err
 		}
-		_, err = execSQL(ctx, tx, `UPDATE executions SET reason = ?, ended_at = ?, updated_at = ?, slot_job_id = NULL, resend_after = NULL,
-			status = 'cancelled' WHERE job_id = ? AND status IN ('pending', 'queued') AND trigger_type = 'schedule'`,
-			"job failed", utc(now), utc(now), id)
+		_, err = endWaiting(ctx, tx, now, ending{
+			status: execution.Cancelled, reason: "job failed", where: "job_id = ? AND trigger_type = 'schedule'", args: []any{id},
+		})
 		return err
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/doug-martin/goqu/v9"
 
 	"github.com/cronjobs/cronjobs/internal/apperr"
+	"github.com/cronjobs/cronjobs/internal/execution"
 	"github.com/cronjobs/cronjobs/internal/job"
 )
 
@@ -177,30 +178,21 @@ func forgetFailures(ctx context.Context, tx *sql.Tx, jobIDs []int64) error {
 
 // cancelWaiting ends waiting runs of jobs whose rows the transaction holds.
 func cancelWaiting(ctx context.Context, tx *sql.Tx, jobIDs []int64, which job.Cancel, now time.Time) error {
-	where := []goqu.Expression{
-		goqu.C("job_id").In(jobIDs),
-		goqu.C("status").In("pending", "queued"),
+	end := ending{
+		status: execution.Cancelled, reason: which.Reason(), index: "ix_executions_job_status",
+		where: "job_id IN (" + placeholders(len(jobIDs)) + ")", args: ids(jobIDs, func(id int64) int64 { return id }),
 	}
 	switch which {
 	case job.CancelNone:
 		return nil
 	case job.CancelFuture:
-		where = append(where, goqu.C("trigger_type").Eq("schedule"),
-			goqu.C("attempt").Eq(1), goqu.C("occurrence_at").Gt(utc(now)))
+		end.where += " AND trigger_type = 'schedule' AND attempt = 1 AND occurrence_at > ?"
+		end.args = append(end.args, utc(now))
 	case job.CancelScheduled:
-		where = append(where, goqu.C("trigger_type").Eq("schedule"))
+		end.where += " AND trigger_type = 'schedule'"
 	case job.CancelAll:
 	}
-	// The index is named: for many jobs the optimizer would read their whole
-	// history.
-	_, err := exec(ctx, tx, dialect.Update(goqu.L("executions FORCE INDEX (ix_executions_job_status)")).Set(goqu.Record{
-		"status":       "cancelled",
-		"reason":       which.Reason(),
-		"ended_at":     utc(now),
-		"slot_job_id":  nil,
-		"resend_after": nil,
-		"updated_at":   utc(now),
-	}).Where(where...))
+	_, err := endWaiting(ctx, tx, now, end)
 	return err
 }
 

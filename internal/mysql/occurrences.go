@@ -21,7 +21,7 @@ const insertOccurrence = `INSERT INTO executions (job_id, trigger_type, schedule
 const revive = `ON DUPLICATE KEY UPDATE
 	revision     = IF(status = 'cancelled' AND fence = 0, VALUES(revision), revision),
 	lane         = IF(status = 'cancelled' AND fence = 0, VALUES(lane), lane),
-	claim_token  = IF(status = 'cancelled' AND fence = 0, VALUES(claim_token), claim_token),
+	claim_token  = IF(status = 'cancelled' AND fence = 0, ` + markRevived + `, claim_token),
 	not_before   = IF(status = 'cancelled' AND fence = 0, VALUES(not_before), not_before),
 	resend_after = IF(status = 'cancelled' AND fence = 0, VALUES(resend_after), resend_after),
 	resends      = IF(status = 'cancelled' AND fence = 0, 0, resends),
@@ -40,6 +40,8 @@ type occurrences struct {
 	// runs are the rows to run; their ID is the row's place until it is known.
 	runs []execution.Waiting
 	jobs []int64 // of each of runs
+	// missed are the rows of missed instants, as the summaries count them.
+	missed []execution.Sample
 	// oldest and newest are the first and the last instant of runs.
 	oldest, newest time.Time
 }
@@ -51,7 +53,8 @@ func (o *occurrences) addMissed(d dueRow, now time.Time) {
 		reason = "its instant passed while the system was not running"
 	}
 	o.args = append(o.args, d.ID, execution.Schedule, utc(m.From), utc(m.From), execution.Missed, reason, d.lane, d.revision,
-		1, 0, nil, now, nil, 0, utc(m.Until), m.Count, now, now)
+		1, 0, o.token, now, nil, 0, utc(m.Until), m.Count, now, now)
+	o.missed = append(o.missed, execution.Sample{JobID: d.ID, CategoryID: d.categoryID, ScheduledFor: m.From, Status: execution.Missed, Count: int64(m.Count)})
 	o.count++
 }
 
@@ -73,6 +76,7 @@ func (o *occurrences) addRun(d dueRow, at, now, resendAfter time.Time) {
 func insertOccurrences(ctx context.Context, tx *sql.Tx, due []dueRow, request dispatch.ClaimRequest, result *dispatch.ClaimResult) ([]execution.Waiting, error) {
 	rows := occurrences{token: make([]byte, 16)}
 	_, _ = rand.Read(rows.token) // crypto/rand never fails
+	rows.token[0] = insertedMark
 	now, resendAfter := utc(request.Now), utc(request.ResendAfter)
 	for _, d := range due {
 		if d.plan.Missed != nil {
@@ -92,7 +96,10 @@ func insertOccurrences(ctx context.Context, tx *sql.Tx, due []dueRow, request di
 		// Some instant has a row already: rare, and worth a dearer statement
 		// then alone.
 		return insertOrRevive(ctx, tx, due, rows)
-	case err != nil || len(rows.runs) == 0:
+	case err != nil:
+		return nil, err
+	}
+	if err := recordSamples(ctx, tx, rows.missed); err != nil || len(rows.runs) == 0 {
 		return nil, err
 	}
 	return consecutiveIDs(ctx, tx, answer, due, rows)
@@ -153,10 +160,10 @@ func insertOrRevive(ctx context.Context, tx *sql.Tx, due []dueRow, rows occurren
 	if _, err := execSQL(ctx, tx, query.String(), rows.args...); err != nil {
 		return nil, err
 	}
-	if len(rows.runs) == 0 {
-		return nil, nil
+	if err := recordRevived(ctx, tx, due, rows.token); err != nil || len(rows.runs) == 0 {
+		return nil, err
 	}
 	jobIDs := ids(due, func(d dueRow) int64 { return d.ID })
-	where := "WHERE e.job_id IN (" + placeholders(len(jobIDs)) + ") AND e.occurrence_at BETWEEN ? AND ? AND e.claim_token = ? AND e.status = 'pending'"
-	return queryAllSQL(ctx, tx, scanWaiting, selectWaiting+where, append(jobIDs, rows.oldest, rows.newest, rows.token)...)
+	where := "WHERE e.job_id IN (" + placeholders(len(jobIDs)) + ") AND e.occurrence_at BETWEEN ? AND ? AND e.claim_token IN (?, ?) AND e.status = 'pending'"
+	return queryAllSQL(ctx, tx, scanWaiting, selectWaiting+where, append(jobIDs, rows.oldest, rows.newest, rows.token, revivedToken(rows.token))...)
 }

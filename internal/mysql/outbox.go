@@ -71,10 +71,10 @@ func (s *Executions) TakeStuck(ctx context.Context, now time.Time, request dispa
 			taken = append(taken, row.Waiting)
 		}
 		if len(ended) > 0 {
-			args := ids(ended, func(r stuckRow) int64 { return r.ID })
-			if _, err := execSQL(ctx, tx, `UPDATE executions SET reason = ?, ended_at = ?, updated_at = ?, slot_job_id = NULL, resend_after = NULL,
-				status = 'cancelled' WHERE id IN (`+placeholders(len(args))+`) AND status IN ('pending', 'queued')`,
-				slices.Concat([]any{execution.JobStopped, utc(now), utc(now)}, args)...); err != nil {
+			if _, err := endWaiting(ctx, tx, now, ending{
+				status: execution.Cancelled, reason: execution.JobStopped,
+				where: "id IN (" + placeholders(len(ended)) + ")", args: ids(ended, func(r stuckRow) int64 { return r.ID }),
+			}); err != nil {
 				return err
 			}
 		}

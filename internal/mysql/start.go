@@ -184,7 +184,7 @@ func (s *Executions) endUnwanted(ctx context.Context, tx *sql.Tx, now time.Time,
 	if err := endStopped(ctx, tx, now, stopped); err != nil {
 		return sorted{}, err
 	}
-	return result, endWaiting(ctx, tx, now, result.skipped, execution.Skipped, execution.LimitOfRuns)
+	return result, endWorks(ctx, tx, now, result.skipped, execution.Skipped, execution.LimitOfRuns)
 }
 
 func updateRunning(ctx context.Context, tx *sql.Tx, now time.Time, token []byte, works []executor.Work, exclusive bool) error {
@@ -244,18 +244,16 @@ func endStopped(ctx context.Context, tx *sql.Tx, now time.Time, works []executor
 		_, stopped := slices.BinarySearch(still, w.JobID)
 		return !stopped
 	})
-	return endWaiting(ctx, tx, now, works, execution.Cancelled, "category inactive")
+	return endWorks(ctx, tx, now, works, execution.Cancelled, "category inactive")
 }
 
-// endWaiting ends rows that wait, without a call.
-func endWaiting(ctx context.Context, tx *sql.Tx, now time.Time, works []executor.Work, status execution.Status, reason string) error {
+// endWorks ends works that wait, without a call.
+func endWorks(ctx context.Context, tx *sql.Tx, now time.Time, works []executor.Work, status execution.Status, reason string) error {
 	if len(works) == 0 {
 		return nil
 	}
 	args := ids(works, func(w executor.Work) int64 { return w.ID })
-	_, err := execSQL(ctx, tx, `UPDATE executions SET reason = ?, ended_at = ?, updated_at = ?, slot_job_id = NULL, resend_after = NULL,
-		status = ? WHERE id IN (`+placeholders(len(args))+`) AND status IN ('pending', 'queued')`,
-		slices.Concat([]any{reason, utc(now), utc(now), string(status)}, args)...)
+	_, err := endWaiting(ctx, tx, now, ending{status: status, reason: reason, where: "id IN (" + placeholders(len(args)) + ")", args: args})
 	return err
 }
 
@@ -293,14 +291,15 @@ func (s *Executions) skip(ctx context.Context, now time.Time, work executor.Work
 	if len(holders) > 0 {
 		reason = fmt.Sprintf("execution %d of this job was still running", holders[0])
 	}
-	var matched int64
+	var ended []int64
 	err = inTx(ctx, s.db, func(tx *sql.Tx) (err error) {
-		matched, err = execSQL(ctx, tx, `UPDATE executions SET reason = ?, ended_at = ?, updated_at = ?, resend_after = NULL, status = 'skipped'
-			WHERE id = ? AND attempt = ? AND status IN ('pending', 'queued') AND not_before <= ?`,
-			reason, utc(now), utc(now), work.ID, work.Attempt, utc(now))
+		ended, err = endWaiting(ctx, tx, now, ending{
+			status: execution.Skipped, reason: reason, where: "id = ? AND attempt = ? AND not_before <= ?",
+			args: []any{work.ID, work.Attempt, utc(now)},
+		})
 		return err
 	})
-	if err != nil || matched == 0 {
+	if err != nil || len(ended) == 0 {
 		return nil, err
 	}
 	return map[int64]executor.Started{work.ID: {Skipped: reason}}, nil

@@ -21,15 +21,15 @@ func (s *Executions) LostLeases(ctx context.Context, now time.Time, limit int) (
 			started time.Time
 			leased  time.Time
 		)
-		err = rows.Scan(&l.ID, &l.JobID, &l.Fence, &l.Trigger, &attempt, &l.Lane, &started, &leased, &l.Host,
+		err = rows.Scan(&l.ID, &l.JobID, &l.CategoryID, &l.ScheduledFor, &l.Fence, &l.Trigger, &attempt, &l.Lane, &started, &leased, &l.Host,
 			&l.Retry.Attempts, &delay, &l.Retry.Backoff)
 		l.Retry.Delay = time.Duration(delay) * time.Millisecond
 		l.FirstStartedAt = started
 		l.Attempt = execution.Attempt{ExecutionID: l.ID, Attempt: attempt, Fence: l.Fence, StartedAt: leased}
 		return l, err
-	}, `SELECT e.id, e.job_id, e.fence, e.trigger_type, e.attempt, e.lane, e.started_at,
+	}, `SELECT e.id, e.job_id, j.category_id, e.scheduled_for, e.fence, e.trigger_type, e.attempt, e.lane, e.started_at,
 		CASE WHEN e.attempt = 1 THEN e.started_at ELSE e.updated_at END, `+hostOfURL+`, r.retry_attempts, r.retry_delay_ms, r.retry_backoff
-		FROM executions e JOIN job_requests r ON r.job_id = e.job_id AND r.revision = e.revision
+		FROM executions e JOIN job_requests r ON r.job_id = e.job_id AND r.revision = e.revision JOIN jobs j ON j.id = e.job_id
 		WHERE e.status = 'running' AND e.lease_until < ? ORDER BY e.id LIMIT ?`, utc(now), limit)
 	return lost, translate(err)
 }
@@ -70,10 +70,15 @@ func (s *Executions) stopInactive(ctx context.Context, now time.Time, limit int)
 		count = len(found)
 		// The index is named: for so many jobs the optimizer would read their
 		// whole history.
-		_, err = execSQL(ctx, tx, `UPDATE executions FORCE INDEX (ix_executions_job_status) SET reason = 'category inactive', ended_at = ?, updated_at = ?, slot_job_id = NULL,
-			resend_after = NULL, status = 'cancelled' WHERE job_id IN (`+placeholders(len(args))+`) AND status IN ('pending', 'queued')
-			AND trigger_type = 'schedule' AND job_id IN (SELECT id FROM jobs WHERE next_run_at IS NULL)`,
-			slices.Concat([]any{utc(now), utc(now)}, args)...)
+		stopped, err := queryAllSQL(ctx, tx, scanInto[int64], "SELECT id FROM jobs WHERE next_run_at IS NULL AND id IN ("+placeholders(len(args))+")", args...)
+		if err != nil || len(stopped) == 0 {
+			return err
+		}
+		_, err = endWaiting(ctx, tx, now, ending{
+			status: execution.Cancelled, reason: "category inactive", index: "ix_executions_job_status",
+			where: "trigger_type = 'schedule' AND job_id IN (" + placeholders(len(stopped)) + ")",
+			args:  ids(stopped, func(id int64) int64 { return id }),
+		})
 		return err
 	})
 	return count, err

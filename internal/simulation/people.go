@@ -2,11 +2,13 @@ package simulation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/dispatch"
 	"github.com/cronjobs/cronjobs/internal/job"
+	"github.com/cronjobs/cronjobs/internal/mysql"
 )
 
 const lookAhead = dispatch.LookAhead
@@ -172,6 +174,8 @@ func (s *simulation) tick(ctx context.Context, skew time.Duration) {
 	a := s.start(ctx, "tick", tickLimit, func(ctx context.Context, a *actor) {
 		a.skew = skew
 		report, err = s.dispatcher(a).Tick(ctx)
+		_, folding := mysql.NewRollups(s.db).Fold(ctx)
+		err = errors.Join(err, folding)
 	}, func(a *actor) {
 		s.note("%s ends: %+v %v", a, report, err)
 	})

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/execution"
+	"github.com/cronjobs/cronjobs/internal/mysql"
 )
 
 // restWithin is how long after the last fault everything that was due before it
@@ -94,6 +95,18 @@ func (s *simulation) checkRest(ctx context.Context) {
 		}
 	}
 	s.checkStatistics(ctx)
+	s.checkSummaries(ctx)
+}
+
+// checkSummaries counts the history anew, and compares it with the summaries.
+func (s *simulation) checkSummaries(ctx context.Context) {
+	looked, err := mysql.NewRollups(s.plain).Repair(ctx, true)
+	if err != nil {
+		s.find("summaries", "%v", err)
+	}
+	for _, fault := range looked.Faults {
+		s.find("summaries", "%s", fault)
+	}
 }
 
 // checkStatistics compares what runs add up to with the runs.
