@@ -37,6 +37,20 @@ run: ## Run the whole system on this machine, database included (reads .env; the
 bench: ## Measure it on this machine (docs/benchmarks.md)
 	go run ./infra/local/bench $(ARGS)
 
+# JOBS and EXECUTIONS are what is stored; DIR is the data directory of a database
+# to start, else DB_HOST and the like name one.
+JOBS ?= 100000
+EXECUTIONS ?= 10000000
+DIR ?=
+
+.PHONY: seed-large
+seed-large: ## Fill a database with JOBS and EXECUTIONS (DIR=, or DB_HOST and the like)
+	go run ./infra/local/seedlarge -jobs $(JOBS) -executions $(EXECUTIONS) -dir '$(DIR)'
+
+.PHONY: bench-api
+bench-api: ## Measure the API's reads on what seed-large made (DIR=, ARGS=)
+	go run ./infra/local/benchapi -dir '$(DIR)' $(ARGS)
+
 # SEEDS is how many days to simulate; ARGS adds arguments: make simulate ARGS='-seed 42'
 SEEDS ?= 100
 

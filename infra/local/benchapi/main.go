@@ -1,0 +1,168 @@
+// Command benchapi measures the API's reads on a large database: it starts the
+// local system on what seedlarge made, and asks for each list, detail and
+// dashboard over HTTP, through the front door, on eight connections at once.
+//
+//	make bench-api DIR=.large                            the database in a directory
+//	make bench-api DIR=.large ARGS='-only history'       the requests whose names hold a word
+//	make bench-api DIR=.large ARGS='-write docs/benchmarks.md'
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/cronjobs/cronjobs/infra/local/seed"
+	"github.com/cronjobs/cronjobs/infra/local/system"
+	"github.com/cronjobs/cronjobs/internal/config"
+	"github.com/cronjobs/cronjobs/internal/mysql"
+	"github.com/cronjobs/cronjobs/internal/telemetry"
+)
+
+type choice struct {
+	dir, only, write    string
+	connections, rounds int
+	spent               time.Duration
+}
+
+func main() {
+	var c choice
+	flag.StringVar(&c.dir, "dir", "", "the directory that seedlarge was given; without it DB_HOST and the like name a database")
+	flag.StringVar(&c.only, "only", "", "measure only requests whose names hold this")
+	flag.StringVar(&c.write, "write", "", "put the figures into this Markdown file, between its marks")
+	flag.IntVar(&c.connections, "connections", 8, "how many requests are under way at once")
+	flag.IntVar(&c.rounds, "rounds", 3, "rounds of each; the medians are printed")
+	flag.DurationVar(&c.spent, "time", 2*time.Second, "how long a round lasts")
+	flag.Parse()
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer cancel()
+	if err := run(ctx, c); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		cancel()
+		os.Exit(1)
+	}
+}
+
+func say(line string) { fmt.Fprintln(os.Stderr, "… "+line) }
+
+func run(ctx context.Context, c choice) (err error) {
+	telemetry.SetDefault(slog.New(slog.DiscardHandler))
+	where, stop, err := seed.Open(ctx, c.dir, say)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	cfg, err := config.Parse(config.Local, os.Environ())
+	if err != nil {
+		return err
+	}
+	cfg.DB.Host, cfg.DB.Port, cfg.DB.Username, cfg.DB.Password = where.Host, where.Port, where.User, config.Secret(where.Password)
+	cfg.RateLimits = config.RateLimits{Window: cfg.RateLimits.Window}
+	if cfg.LocalDataDir = c.dir; c.dir == "" {
+		if cfg.LocalDataDir, err = os.MkdirTemp("", "cronjobs-bench-api-"); err != nil {
+			return err
+		}
+		defer func() { _ = os.RemoveAll(cfg.LocalDataDir) }()
+	}
+	s, err := system.Start(ctx, system.Options{Config: cfg, Log: slog.New(slog.DiscardHandler), Addr: "127.0.0.1:0", Progress: say})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		err = errors.Join(err, s.Stop(ctx))
+	}()
+	db, err := mysql.Open(where)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	size, err := measureSize(ctx, db)
+	if err != nil {
+		return err
+	}
+	b, err := newBencher(s, c.connections)
+	if err != nil {
+		return err
+	}
+	heading := fmt.Sprintf("%d jobs and %d executions on %s; %d processors (%s), %s, all on the one machine; %d requests at once",
+		size.jobs, size.executions, size.server, runtime.NumCPU(), processor(), runtime.Version(), c.connections)
+	fmt.Println(heading + "\n\n" + tableHead)
+	lines := []string{heading + ".", "", strings.TrimSpace(tableHead)}
+	for _, r := range requests(size) {
+		if !strings.Contains(r.name, c.only) {
+			continue
+		}
+		line, err := b.measure(ctx, r, c.rounds, c.spent)
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.name, err)
+		}
+		fmt.Println(line)
+		lines = append(lines, line)
+	}
+	if c.write != "" {
+		return writeSection(c.write, strings.Join(lines, "\n"))
+	}
+	return nil
+}
+
+// size is what the database holds.
+type size struct {
+	jobs, executions int
+	server           string
+	from, until      time.Time // of the history
+}
+
+func measureSize(ctx context.Context, db *sql.DB) (s size, err error) {
+	var from, until sql.NullTime
+	err = db.QueryRowContext(ctx, `SELECT (SELECT COUNT(*) FROM jobs), (SELECT COUNT(*) FROM executions), VERSION(),
+		(SELECT MIN(scheduled_for) FROM executions), (SELECT MAX(scheduled_for) FROM executions)`).
+		Scan(&s.jobs, &s.executions, &s.server, &from, &until)
+	s.from, s.until = from.Time, until.Time
+	if err == nil && s.executions == 0 {
+		err = errors.New("the database is empty: make seed-large fills it")
+	}
+	return s, err
+}
+
+// processor names the machine's processor, where the system tells.
+func processor() string {
+	text, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return runtime.GOARCH
+	}
+	for line := range strings.Lines(string(text)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return runtime.GOARCH
+}
+
+// The marks between which writeSection puts the figures.
+const (
+	beginMark = "<!-- bench-api -->"
+	endMark   = "<!-- /bench-api -->"
+)
+
+func writeSection(path, text string) error {
+	old, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	before, rest, begun := strings.Cut(string(old), beginMark)
+	_, after, ended := strings.Cut(rest, endMark)
+	if !begun || !ended {
+		return fmt.Errorf("%s has no marks %s and %s", path, beginMark, endMark)
+	}
+	return os.WriteFile(path, []byte(before+beginMark+"\n"+text+"\n"+endMark+after), 0o600)
+}

@@ -1,0 +1,133 @@
+package seed
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// ErrNotEmpty is returned for a database that holds jobs or executions that are
+// not the plan's.
+var ErrNotEmpty = errors.New("the database holds other jobs or executions already: give an empty one")
+
+// table is one table's part of the plan: units that are written in their order,
+// each zero or more rows.
+type table struct {
+	name, columns string
+	units         int
+	write         func(t *rows, unit int)
+}
+
+func (p Plan) tables() (small []table, large [][]table) {
+	small = []table{
+		{"categories", categoryColumns, moreCategories, p.appendCategory},
+		{"jobs", jobColumns, p.Jobs, p.appendJob},
+		{"job_requests", requestColumns, p.Jobs, p.appendRequest},
+		{"job_stats", statsColumns, p.Jobs, p.statsAppender()},
+	}
+	// Side by side: the server has a processor for each.
+	large = [][]table{
+		{{"executions", runColumns, p.Executions, p.appendRun}},
+		{{"attempts", attemptColumns, p.Executions, p.appendAttempts}},
+	}
+	return small, large
+}
+
+// Fill brings a migrated database, which must hold no jobs and no executions,
+// to the plan. One that was interrupted goes on where it was; one that is done
+// does nothing, and reports so. say receives a line of progress at a time.
+func Fill(ctx context.Context, db *sql.DB, p Plan, say func(string)) (done bool, err error) {
+	state, err := openState(ctx, db, p)
+	if err != nil {
+		return false, err
+	}
+	if state.finished {
+		return false, nil
+	}
+	p = state.plan
+	small, large := p.tables()
+	for _, t := range small {
+		if err := load(ctx, db, t, say); err != nil {
+			return false, err
+		}
+	}
+	if err := dropIndexes(ctx, db, "executions"); err != nil {
+		return false, err
+	}
+	var group sync.WaitGroup
+	failed := make([]error, len(large))
+	for i, tables := range large {
+		group.Go(func() {
+			for _, t := range tables {
+				if failed[i] == nil {
+					failed[i] = load(ctx, db, t, say)
+				}
+			}
+		})
+	}
+	group.Wait()
+	if err := errors.Join(failed...); err != nil {
+		return false, err
+	}
+	if err := restoreIndexes(ctx, db, "executions", say); err != nil {
+		return false, err
+	}
+	say("gathering statistics")
+	if _, err := db.ExecContext(ctx, "ANALYZE TABLE categories, jobs, job_requests, job_stats, executions, attempts"); err != nil {
+		return false, err
+	}
+	return true, setState(ctx, db, "finished", "yes")
+}
+
+// A statement holds about statementBytes, a transaction some of them.
+const (
+	statementBytes = 1 << 20
+	perTransaction = 8
+	sayEvery       = 5 * time.Second
+)
+
+// load writes what is missing of a table. How far it is stands in the same
+// transactions.
+func load(ctx context.Context, db *sql.DB, t table, say func(string)) error {
+	written, err := getCount(ctx, db, t.name)
+	if err != nil || written >= t.units {
+		return err
+	}
+	var text rows
+	began, said, stored, at := time.Now(), time.Now(), 0, written
+	for at < t.units {
+		tx, err := db.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		for range perTransaction {
+			text.reset()
+			for at < t.units && len(text.buf) < statementBytes {
+				at++
+				t.write(&text, at)
+			}
+			if text.count == 0 {
+				break
+			}
+			stored += text.count
+			if _, err := tx.ExecContext(ctx, "INSERT INTO "+t.name+" ("+t.columns+") VALUES "+string(text.buf)); err != nil {
+				return errors.Join(fmt.Errorf("%s: %w", t.name, err), tx.Rollback())
+			}
+		}
+		if err := setState(ctx, tx, t.name, fmt.Sprint(at)); err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
+		if err := tx.Commit(); err != nil {
+			return err
+		}
+		if time.Since(said) > sayEvery || at == t.units {
+			said = time.Now()
+			spent := time.Since(began).Seconds()
+			say(fmt.Sprintf("%s: %.1f %%, %d rows, %.0f rows/s", t.name, 100*float64(at)/float64(t.units), stored, float64(stored)/spent))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,158 @@
+package seed_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cronjobs/cronjobs/infra/local/seed"
+	"github.com/cronjobs/cronjobs/internal/mysql"
+	"github.com/cronjobs/cronjobs/internal/mysql/mysqltest"
+)
+
+var discard = slog.New(slog.DiscardHandler)
+
+var now = time.Date(2026, 3, 1, 15, 30, 0, 0, time.UTC)
+
+func plan(t *testing.T) seed.Plan {
+	t.Helper()
+	p, err := seed.NewPlan(50, 5000, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// emptied is a schema of its own, for filling alters the tables.
+func emptied(t *testing.T) *sql.DB {
+	t.Helper()
+	db := mysqltest.Empty(t)
+	if _, err := mysql.MigrateUp(t.Context(), db, discard); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := mysql.Seed(t.Context(), db, now); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+func count(t *testing.T, db *sql.DB, query string, args ...any) (n int) {
+	t.Helper()
+	if err := db.QueryRowContext(t.Context(), query, args...).Scan(&n); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return n
+}
+
+func indexes(t *testing.T, db *sql.DB) int {
+	t.Helper()
+	return count(t, db, "SELECT COUNT(*) FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = 'executions'")
+}
+
+func TestFill(t *testing.T) {
+	t.Parallel()
+	db := emptied(t)
+	before := indexes(t, db)
+	done, err := seed.Fill(t.Context(), db, plan(t), func(string) {})
+	if err != nil || !done {
+		t.Fatal(done, err)
+	}
+	if after := indexes(t, db); after != before {
+		t.Errorf("%d columns are indexed, before it were %d", after, before)
+	}
+	for query, want := range map[string]int{
+		"SELECT COUNT(*) FROM jobs":                                   50,
+		"SELECT COUNT(*) FROM job_requests":                           50,
+		"SELECT COUNT(*) FROM executions":                             5000,
+		"SELECT COUNT(DISTINCT trigger_type) FROM executions":         3,
+		"SELECT COUNT(DISTINCT status) FROM executions":               6,
+		"SELECT COUNT(DISTINCT MONTH(scheduled_for)) FROM executions": 12,
+		"SELECT COUNT(*) FROM executions WHERE ended_at IS NULL":      0,
+		"SELECT COUNT(*) FROM executions WHERE scheduled_for > NOW()": 0,
+		"SELECT COUNT(*) FROM jobs WHERE next_run_at < '2026-03-02'":  0,
+		"SELECT COUNT(*) FROM jobs j JOIN categories c ON c.id = j.category_id WHERE c.status = 'inactive' AND j.next_run_at IS NOT NULL": 0,
+		// What stands in job_stats is what the history holds.
+		`SELECT COUNT(*) FROM job_stats s JOIN (SELECT job_id, COUNT(*) AS runs, SUM(status = 'success') AS good, MAX(started_at) AS last
+			FROM executions WHERE started_at IS NOT NULL GROUP BY job_id) e ON e.job_id = s.job_id
+			WHERE s.total_executions <> e.runs OR s.success_count <> e.good OR s.last_run_at <> e.last`: 0,
+		"SELECT (SELECT SUM(total_executions) FROM job_stats) - (SELECT COUNT(*) FROM executions WHERE started_at IS NOT NULL)":       0,
+		"SELECT (SELECT COUNT(DISTINCT execution_id) FROM attempts) - (SELECT COUNT(*) FROM executions WHERE started_at IS NOT NULL)": 0,
+	} {
+		if got := count(t, db, query); got != want {
+			t.Errorf("%s: %d, want %d", query, got, want)
+		}
+	}
+	if done, err := seed.Fill(t.Context(), db, plan(t), func(string) {}); err != nil || done {
+		t.Errorf("a second time: done %t, %v", done, err)
+	}
+	other, _ := seed.NewPlan(51, 5000, now)
+	if _, err := seed.Fill(t.Context(), db, other, func(string) {}); !errors.Is(err, seed.ErrNotEmpty) {
+		t.Errorf("another plan: %v", err)
+	}
+}
+
+func TestFillGoesOnAndIsTheSame(t *testing.T) {
+	t.Parallel()
+	whole, broken := emptied(t), emptied(t)
+	if _, err := seed.Fill(t.Context(), whole, plan(t), func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	// Interrupted once the first jobs are written, and begun again a week later.
+	ctx, cancel := context.WithCancel(t.Context())
+	if _, err := seed.Fill(ctx, broken, plan(t), func(string) { cancel() }); err == nil {
+		t.Fatal("it was not interrupted")
+	}
+	later, err := seed.NewPlan(50, 5000, now.AddDate(0, 0, 7))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done, err := seed.Fill(t.Context(), broken, later, func(string) {}); err != nil || !done {
+		t.Fatal(done, err)
+	}
+	for _, query := range []string{
+		"SELECT GROUP_CONCAT(CONCAT_WS(' ', id, name, status, next_run_at, category_id) ORDER BY id) FROM jobs",
+		"SELECT SUM(CRC32(CONCAT_WS(' ', id, job_id, trigger_type, status, scheduled_for, ended_at, error_kind))) FROM executions",
+		"SELECT SUM(CRC32(CONCAT_WS(' ', execution_id, attempt, started_at, ended_at))) FROM attempts",
+		"SELECT SUM(CRC32(CONCAT_WS(' ', job_id, total_executions, consecutive_failures, last_run_at))) FROM job_stats",
+	} {
+		var a, b string
+		if err := whole.QueryRow(query).Scan(&a); err != nil {
+			t.Fatal(err)
+		}
+		if err := broken.QueryRow(query).Scan(&b); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(a, b); diff != "" {
+			t.Errorf("%s (-whole +broken):\n%s", query, diff)
+		}
+	}
+}
+
+func TestFillRefusesOtherData(t *testing.T) {
+	t.Parallel()
+	db := emptied(t)
+	if _, err := db.Exec(`INSERT INTO jobs (name, description, cron_pattern, timezone, category_id, method, status, created_at, updated_at)
+		VALUES ('Mine', 'Not to be touched', '* * * * *', 'UTC', 1, 'GET', 'active', ?, ?)`, now, now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := seed.Fill(t.Context(), db, plan(t), func(string) {}); !errors.Is(err, seed.ErrNotEmpty) {
+		t.Errorf("answered %v", err)
+	}
+	if n := count(t, db, "SELECT COUNT(*) FROM categories"); n != 4 {
+		t.Errorf("%d categories: it wrote all the same", n)
+	}
+}
+
+func TestPlansAreChecked(t *testing.T) {
+	t.Parallel()
+	for _, size := range [][2]int{{0, 1}, {-1, 1}, {1, -1}, {1 << 40, 1}, {1, 1 << 40}} {
+		if _, err := seed.NewPlan(size[0], size[1], now); err == nil {
+			t.Errorf("a plan of %v is taken", size)
+		}
+	}
+}
