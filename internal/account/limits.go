@@ -112,9 +112,17 @@ func (s *Service) CountAddress(ctx context.Context, address string) (Allowance, 
 	return s.count(ctx, rule{"address", s.limits.Address, s.limits.Window, tooManyRequests}, network(address))
 }
 
-// Holder is the user that an access token was issued to, be it expired; false
-// where the token is not ours. It asks nobody.
-func (s *Service) Holder(accessToken string) (userID int64, ours bool) {
+// Holder is the user that an access token or API token was issued to, be it
+// expired or revoked; false where the token is not ours.
+func (s *Service) Holder(ctx context.Context, accessToken string) (userID int64, ours bool) {
+	if isAPIToken(accessToken) {
+		hash, wellFormed := hashAPIToken(accessToken)
+		if !wellFormed {
+			return 0, false
+		}
+		_, user, err := s.store.TokenWithUser(ctx, hash)
+		return user.ID, err == nil
+	}
 	token, err := s.access.read(accessToken, s.now())
 	return token.userID, err == nil
 }

@@ -40,13 +40,28 @@ type Store interface {
 	ListUsers(ctx context.Context, filter UserFilter) ([]User, int, error)
 	AddUser(ctx context.Context, user User) (User, error)
 	// ChangeUser stores what decide makes of a user, unless the version stays,
-	// and ends the user's sessions where decide says why. decide is told how
+	// and ends the user's sessions where decide says why, and the API tokens
+	// where that ends them too. decide is told how
 	// many other active admins there are, of whom none can go meanwhile; it may
 	// be called again. Its error is returned.
 	ChangeUser(ctx context.Context, id int64, decide func(current User, otherAdmins int) (User, EndReason, error)) (User, error)
 	// ListSessions reads a page of a user's sessions that are alive, the latest
 	// first, and how many there are.
 	ListSessions(ctx context.Context, userID int64, now time.Time, offset, limit int) ([]Session, int, error)
+
+	// AddToken stores an API token, provided that its owner is active and still
+	// signed in by the session, NotFound otherwise, and has fewer than
+	// MaxAPITokens, Conflict otherwise.
+	AddToken(ctx context.Context, token APIToken, sessionID int64) (APIToken, error)
+	// ListTokens reads a page of a user's tokens that are not revoked, the
+	// latest first, and how many there are.
+	ListTokens(ctx context.Context, userID int64, offset, limit int) ([]APIToken, int, error)
+	// RevokeToken ends a token of a user's; false where there is none to end.
+	RevokeToken(ctx context.Context, userID, tokenID int64, at time.Time) (bool, error)
+	// TokenWithUser finds a token, be it over, and its owner at once.
+	TokenWithUser(ctx context.Context, hash [32]byte) (APIToken, User, error)
+	// NoteTokenUse stores when a token was used, at most once in TokenUse.
+	NoteTokenUse(ctx context.Context, tokenID int64, at time.Time) error
 
 	// AddFirstUser stores a user if there is none yet; false if there is.
 	AddFirstUser(ctx context.Context, user User) (bool, error)
@@ -176,8 +191,11 @@ func (s *Service) signedIn(user User, session Session, refreshToken string, now 
 
 // Authenticate tells who an access token belongs to: it must be well signed
 // and not expired, its session must be alive, and its user active and with the
-// token's version, all as of one read of the database.
+// token's version, all as of one read of the database. It also takes API tokens.
 func (s *Service) Authenticate(ctx context.Context, accessToken string) (Principal, error) {
+	if isAPIToken(accessToken) {
+		return s.authenticateToken(ctx, accessToken)
+	}
 	now := s.now()
 	token, err := s.access.read(accessToken, now)
 	if err != nil || token.expired {

@@ -41,6 +41,10 @@ const (
 	EndRole        EndReason = "role" // the user was given another role
 )
 
+// EndsTokens reports whether what an admin does to a user also ends the user's
+// API tokens. A new role does not: tokens follow it.
+func (r EndReason) EndsTokens() bool { return r == EndDeactivated || r == EndPassword }
+
 const (
 	// shortSession is how long a session lasts unused unless it is remembered.
 	shortSession = 24 * time.Hour

@@ -56,5 +56,7 @@ type User struct {
 // Principal is who makes a request, as the database knows them now.
 type Principal struct {
 	User      User
-	SessionID int64
+	SessionID int64 // 0 where an API token was sent
+	// Token is the API token that was sent; nil for a person who signed in.
+	Token *APIToken
 }

@@ -63,9 +63,9 @@ func bearerToken(header http.Header) (token string, sent bool) {
 }
 
 // authorise lets through who may call the route.
-func (s *server) authorise(needs account.Role) func(huma.Context, func(huma.Context)) {
+func (s *server) authorise(needs account.Role, scope account.Scope) func(huma.Context, func(huma.Context)) {
 	return func(hc huma.Context, next func(huma.Context)) {
-		if err := permit(infoOf(hc.Context()).identity, needs); err != nil {
+		if err := permit(infoOf(hc.Context()).identity, needs, scope); err != nil {
 			r, w := humachi.Unwrap(hc)
 			s.writeError(w, r, err)
 			return
@@ -75,8 +75,9 @@ func (s *server) authorise(needs account.Role) func(huma.Context, func(huma.Cont
 }
 
 // permit is the whole rule: public routes take everybody, the others those
-// whose role includes the route's.
-func permit(who identity, needs account.Role) error {
+// whose role includes the route's; where they sent an API token, that must be
+// good for the route as well.
+func permit(who identity, needs account.Role, scope account.Scope) error {
 	switch {
 	case needs == public:
 		return nil
@@ -86,14 +87,21 @@ func permit(who identity, needs account.Role) error {
 		return errNoToken
 	case !who.principal.User.Role.Includes(needs):
 		return errRole
+	case who.principal.Token == nil:
+		return nil
+	case scope == signedIn:
+		return errSignedIn
+	case !who.principal.Token.Allows(scope):
+		return apperr.Newf(apperr.Forbidden, "The API token has not the scope %s.", scope)
 	default:
 		return nil
 	}
 }
 
 var (
-	errNoToken = apperr.New(apperr.Unauthenticated, "Sign in first: this request needs a bearer token.")
-	errRole    = apperr.New(apperr.Forbidden, "Your role does not allow this.")
+	errNoToken  = apperr.New(apperr.Unauthenticated, "Sign in first: this request needs a bearer token.")
+	errSignedIn = apperr.New(apperr.Forbidden, "API tokens are not taken here: sign in with your password.")
+	errRole     = apperr.New(apperr.Forbidden, "Your role does not allow this.")
 )
 
 // principal is who sends the request; only on routes that are not public.

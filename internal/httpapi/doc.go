@@ -38,5 +38,6 @@
 // domain (an *apperr.Error with fields); they are merged with those of the
 // form. Check sees the fields that were well formed, the rest left at zero.
 // CheckRest is the same for inputs whose service finds all such faults itself:
-// it is called only where the form is at fault already.
+// it is called only where the form is at fault already, and so is CheckRestAt,
+// for rules that turn on the time.
 package httpapi

@@ -20,6 +20,15 @@ const (
 	docsPath = "/api/docs"
 )
 
+// aboutTokens is what the document says of API tokens.
+const aboutTokens = "A token of POST /auth/tokens, for scripts. What an operation asks of it stands beside it here: " +
+	"read is reading, and previews; write is changing categories and jobs; execute is running, replaying, pausing and resuming. " +
+	"No scope adds to what its owner's role allows at the time, and none includes another. " +
+	"Operations that do not name this scheme take no API token: users, sessions, passwords, tokens and what else only people do.\n\n" +
+	"A token ends when it is deleted or expires, when its owner is deactivated, and when an admin sets its owner a new password; " +
+	"it stays, and follows the role, when its owner is given another, and stays when its owner changes the password. " +
+	"Its requests count against its owner's rate limit."
+
 // apiConfig is huma's configuration: JSON alone, no routes of its own, no
 // $schema in answers.
 func apiConfig() huma.Config {
@@ -30,7 +39,8 @@ func apiConfig() huma.Config {
 	config.DocsPath, config.OpenAPIPath, config.SchemasPath = "", "", ""
 	config.Servers = []*huma.Server{{URL: "/"}}
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
+		"bearer":   {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "The accessToken of POST /auth/login."},
+		"apiToken": {Type: "http", Scheme: "bearer", BearerFormat: "cj_…", Description: aboutTokens},
 	}
 	for _, tag := range [][2]string{
 		{"auth", "Signing in, and one's own account"},

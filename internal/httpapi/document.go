@@ -17,6 +17,7 @@ type documentation struct {
 	op        *huma.Operation
 	registry  huma.Registry
 	needs     account.Role
+	scope     account.Scope
 	input     reflect.Type
 	success   reflect.Type
 	conflicts bool
@@ -28,6 +29,9 @@ func (d documentation) write() {
 	}
 	if d.needs != public {
 		d.op.Security = []map[string][]string{{"bearer": {}}}
+		if d.scope != signedIn {
+			d.op.Security = append(d.op.Security, map[string][]string{"apiToken": {string(d.scope)}})
+		}
 	}
 	d.op.Responses[strconv.Itoa(d.op.DefaultStatus)] = &huma.Response{
 		Description: http.StatusText(d.op.DefaultStatus), Content: d.content(d.success),
@@ -67,7 +71,7 @@ func (d documentation) failures() []int {
 	if d.needs != public || d.op.Tags[0] == "auth" {
 		failures = append(failures, http.StatusUnauthorized)
 	}
-	if d.needs != public && d.needs != viewer { // every role may do what viewers may
+	if d.needs != public { // a token may lack the scope, whatever the role
 		failures = append(failures, http.StatusForbidden)
 	}
 	if strings.Contains(d.op.Path, "{") {

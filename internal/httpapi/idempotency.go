@@ -35,7 +35,7 @@ type repeatable interface{ repeatKey() string }
 // respond turns what a handler returns into an answer ready to be written,
 // serving a request that bears an Idempotency-Key once.
 func respond[I any, A answer](ctx context.Context, s *server, in *I, handle func(context.Context, *I) (A, error)) (encoded, error) {
-	if err := faultsOf(ctx, in); err != nil {
+	if err := faultsOf(ctx, in, s.now()); err != nil {
 		return encoded{}, err
 	}
 	once := func() (encoded, error) {

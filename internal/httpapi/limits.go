@@ -38,7 +38,7 @@ func (s *server) limitRequests(w http.ResponseWriter, r *http.Request, next http
 	}
 	user := info.userID
 	if user == 0 && info.bearer != "" {
-		user, _ = s.Accounts.Holder(info.bearer)
+		user, _ = s.Accounts.Holder(r.Context(), info.bearer)
 	}
 	if err := info.charge(r.Context(), user); err != nil {
 		s.writeError(w, r, err)

@@ -228,7 +228,7 @@ func TestNoLimits(t *testing.T) {
 // uncountable is an account service whose database is away for counting.
 type uncountable struct{ httpapi.AccountService }
 
-func (uncountable) Holder(string) (int64, bool) { return 0, false }
+func (uncountable) Holder(context.Context, string) (int64, bool) { return 0, false }
 
 func (uncountable) CountAddress(context.Context, string) (account.Allowance, error) {
 	return account.Allowance{}, apperr.Wrap(apperr.Unavailable, errors.New("refused"), "The request could not be counted; try again.")

@@ -36,6 +36,9 @@ func (s *server) logAccess(next http.Handler) http.Handler {
 		if info.userID != 0 {
 			attrs = append(attrs, slog.Int64("userId", info.userID))
 		}
+		if token := info.identity.principal.Token; token != nil {
+			attrs = append(attrs, slog.Int64("tokenId", token.ID))
+		}
 		if info.hidden != nil {
 			attrs = append(attrs, slog.Any("error", info.hidden))
 		}

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
@@ -51,6 +52,9 @@ type checker interface{ Check() error }
 // is not called.
 type restChecker interface{ CheckRest() error }
 
+// timedRestChecker is a restChecker some of whose rules turn on the time.
+type timedRestChecker interface{ CheckRestAt(now time.Time) error }
+
 // hidden is what huma knows of an output: we write it ourselves.
 type hidden struct {
 	Body func(huma.Context)
@@ -79,16 +83,16 @@ func route[I any, A answer](s *server, method, path string, needs account.Role, 
 		apply(&o)
 	}
 	documentation{
-		op: op, registry: s.api.OpenAPI().Components.Schemas, needs: needs,
+		op: op, registry: s.api.OpenAPI().Components.Schemas, needs: needs, scope: scopeOf(method, path),
 		input: reflect.TypeFor[I](), success: a.documents(), conflicts: !o.neverConflicts,
 	}.write()
-	s.accesses = append(s.accesses, access{Method: method, Path: path, Needs: needs})
+	s.accesses = append(s.accesses, access{Method: method, Path: path, Needs: needs, Scope: scopeOf(method, path)})
 	_, takesBody := reflect.TypeFor[I]().FieldByName("Body")
 
 	// huma completes a copy of the operation (its parameters and body) as it
 	// registers it, so the strict reader looks at what the adapter was given.
 	op.Middlewares = huma.Middlewares{
-		s.authorise(needs),
+		s.authorise(needs, scopeOf(method, path)),
 		func(hc huma.Context, next func(huma.Context)) { s.readStrictly(hc, next, takesBody, o.maxBody) },
 	}
 	huma.Register(s.api, *op, func(ctx context.Context, in *I) (*hidden, error) {
@@ -114,7 +118,7 @@ func route[I any, A answer](s *server, method, path string, needs account.Role, 
 }
 
 // faultsOf is all faults of the input at once; nil where there are none.
-func faultsOf[I any](ctx context.Context, in *I) error {
+func faultsOf[I any](ctx context.Context, in *I, now time.Time) error {
 	taken := intakeOf(ctx)
 	if c, ok := any(in).(checker); ok && !taken.bodyLost {
 		if err := taken.faults.merge(c.Check()); err != nil {
@@ -123,6 +127,11 @@ func faultsOf[I any](ctx context.Context, in *I) error {
 	}
 	if c, ok := any(in).(restChecker); ok && !taken.bodyLost && len(taken.faults) > 0 {
 		if err := taken.faults.merge(c.CheckRest()); err != nil {
+			return err
+		}
+	}
+	if c, ok := any(in).(timedRestChecker); ok && !taken.bodyLost && len(taken.faults) > 0 {
+		if err := taken.faults.merge(c.CheckRestAt(now)); err != nil {
 			return err
 		}
 	}

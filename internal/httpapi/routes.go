@@ -1,6 +1,10 @@
 package httpapi
 
-import "github.com/cronjobs/cronjobs/internal/account"
+import (
+	"strings"
+
+	"github.com/cronjobs/cronjobs/internal/account"
+)
 
 // Who may call a route: the role named, and those that include it. A viewer
 // reads, an operator also keeps and runs jobs, an admin does everything.
@@ -22,6 +26,11 @@ func (s *server) routes() {
 	route(s, "POST", "/auth/register", public, "auth", "Make oneself an account, where that is allowed", s.register, creates)
 	route(s, "GET", "/auth/sessions", viewer, "auth", "List where one is signed in", s.listSessions)
 	route(s, "DELETE", "/auth/sessions/{id}", viewer, "auth", "End one of one's own sessions", s.endSession, neverConflicts)
+
+	route(s, "GET", "/auth/tokens", viewer, "auth", "List one's own API tokens", s.listTokens)
+	route(s, "POST", "/auth/tokens", viewer, "auth", "Make an API token for a script", s.createToken, creates,
+		explained("At most 50 a user. The token itself is in this answer alone."))
+	route(s, "DELETE", "/auth/tokens/{id}", viewer, "auth", "Revoke one of one's own API tokens", s.revokeToken, neverConflicts)
 
 	route(s, "GET", "/users", admin, "users", "List users", s.listUsers)
 	route(s, "POST", "/users", admin, "users", "Create a user", s.createUser, creates)
@@ -64,4 +73,41 @@ func (s *server) routes() {
 	route(s, "GET", "/health", public, "health", "Is the service well", s.health)
 	route(s, "GET", "/health/live", public, "health", "Is the process alive", s.live)
 	route(s, "GET", "/health/ready", public, "health", "Can requests be answered", s.ready)
+}
+
+// What an API token must be good for, besides its owner's role. signedIn is for
+// what people do themselves: no token is taken.
+const (
+	reads                  = account.ReadScope
+	writes                 = account.WriteScope
+	executes               = account.ExecuteScope
+	signedIn account.Scope = ""
+)
+
+// scopes is what API tokens may do: the first line that fits a route counts,
+// with a path standing for all below it. A route that none fits takes none.
+var scopes = []struct {
+	method, path string // "" is any
+	asks         account.Scope
+}{
+	{"GET", "/auth/me", reads},
+	{"", "/auth", signedIn},
+	{"", "/users", signedIn},
+	{"POST", "/schedules/preview", reads},
+	{"POST", "/jobs/{id}/execute", executes},
+	{"POST", "/jobs/{id}/pause", executes},
+	{"POST", "/jobs/{id}/resume", executes},
+	{"POST", "/history/{id}/replay", executes},
+	{"GET", "", reads},
+	{"", "/categories", writes},
+	{"", "/jobs", writes},
+}
+
+func scopeOf(method, path string) account.Scope {
+	for _, s := range scopes {
+		if (s.method == "" || s.method == method) && (s.path == path || strings.HasPrefix(path, s.path+"/")) {
+			return s.asks
+		}
+	}
+	return signedIn
 }

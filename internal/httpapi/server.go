@@ -57,8 +57,12 @@ type AccountService interface {
 	ListSessions(ctx context.Context, userID int64, offset, limit int) ([]account.Session, int, error)
 	EndSession(ctx context.Context, userID, sessionID int64) error
 
+	CreateToken(ctx context.Context, who account.Principal, in account.TokenInput) (token account.APIToken, text string, err error)
+	ListTokens(ctx context.Context, userID int64, offset, limit int) ([]account.APIToken, int, error)
+	RevokeToken(ctx context.Context, userID, tokenID int64) error
+
 	// Holder is the user that a token was issued to, be it expired or over.
-	Holder(accessToken string) (userID int64, ours bool)
+	Holder(ctx context.Context, token string) (userID int64, ours bool)
 	// CountUser and CountAddress count a request against a rate limit:
 	// TooManyRequests where there were too many, Unavailable where the request
 	// could not be counted.
@@ -104,6 +108,7 @@ type server struct {
 type access struct {
 	Method, Path string
 	Needs        account.Role
+	Scope        account.Scope // of an API token; "": it takes none
 }
 
 func (s *server) now() time.Time { return s.Now() }

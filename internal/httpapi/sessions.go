@@ -25,9 +25,10 @@ func newSessionView(s account.Session, current int64) sessionView {
 	}
 }
 
-type listSessionsInput struct{ Paging }
+// ownListInput is what lists of one's own things take.
+type ownListInput struct{ Paging }
 
-func (s *server) listSessions(ctx context.Context, in *listSessionsInput) (List[sessionView], error) {
+func (s *server) listSessions(ctx context.Context, in *ownListInput) (List[sessionView], error) {
 	who := principal(ctx)
 	found, total, err := s.Accounts.ListSessions(ctx, who.User.ID, in.Offset(), in.Limit)
 	if err != nil {

@@ -19,21 +19,28 @@ import (
 // noon is the time at which the tests of this package take place.
 var noon = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 
-// fakeAccounts knows three tokens, one a role; the rest of AccountService is
+// fakeAccounts knows three tokens, one a role, and API tokens such as
+// "admin:read"; the rest of AccountService is
 // left out on purpose, so that calling it fails the test.
 type fakeAccounts struct{ AccountService }
 
 func (fakeAccounts) Authenticate(_ context.Context, token string) (account.Principal, error) {
+	name, scope, limited := strings.Cut(token, ":")
 	for i, role := range account.Roles {
-		if token == string(role) {
-			return account.Principal{User: account.User{ID: int64(i + 1), Role: role}, SessionID: 9}, nil
+		if name != string(role) {
+			continue
 		}
+		who := account.Principal{User: account.User{ID: int64(i + 1), Role: role}, SessionID: 9}
+		if limited {
+			who.SessionID, who.Token = 0, &account.APIToken{ID: 4, Scopes: []account.Scope{account.Scope(scope)}}
+		}
+		return who, nil
 	}
 	return account.Principal{}, apperr.New(apperr.Unauthenticated, "The access token is not valid.")
 }
 
 // The tests without a database count nothing.
-func (fakeAccounts) Holder(string) (int64, bool) { return 0, false }
+func (fakeAccounts) Holder(context.Context, string) (int64, bool) { return 0, false }
 
 func (fakeAccounts) CountUser(context.Context, int64) (account.Allowance, error) {
 	return account.Allowance{}, nil

@@ -2,12 +2,14 @@ package mysql_test
 
 import (
 	"database/sql"
+	"io/fs"
 	"log/slog"
 	"sync"
 	"testing"
 
 	"github.com/cronjobs/cronjobs/internal/mysql"
 	"github.com/cronjobs/cronjobs/internal/mysql/mysqltest"
+	"github.com/cronjobs/cronjobs/migrations"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -24,6 +26,16 @@ func tables(t *testing.T, db *sql.DB) int {
 	return n
 }
 
+// files is how many migrations there are; their numbers may have gaps.
+func files(t *testing.T) int {
+	t.Helper()
+	names, err := fs.Glob(migrations.FS, "*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(names)
+}
+
 func TestMigrateUpDownUp(t *testing.T) {
 	t.Parallel()
 	db := mysqltest.Empty(t)
@@ -32,7 +44,7 @@ func TestMigrateUpDownUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	made := tables(t, db)
-	if up.Applied == 0 || made == 0 || up.Version != int64(up.Applied) {
+	if up.Applied != files(t) || made == 0 || up.Version < int64(up.Applied) {
 		t.Fatalf("up: %+v, %d tables", up, made)
 	}
 	if again, err := mysql.MigrateUp(t.Context(), db, quiet); err != nil || again.Applied != 0 || again.Version != up.Version {
@@ -69,16 +81,16 @@ func TestMigrationsAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	migrations, seeds := 0, 0
+	applications, seeds := 0, 0
 	for i := range applied {
-		migrations += applied[i]
+		applications += applied[i]
 		if seeded[i] {
 			seeds++
 		}
 	}
 	state, err := mysql.MigrationState(t.Context(), db, quiet)
-	if err != nil || int64(migrations) != state.Version {
-		t.Errorf("%d migrations were applied by three, the version is %d, %v", migrations, state.Version, err)
+	if err != nil || applications != files(t) {
+		t.Errorf("%d migrations were applied by three, the version is %d, %v", applications, state.Version, err)
 	}
 	if seeds != 1 {
 		t.Errorf("seeded %d times", seeds)

@@ -76,7 +76,10 @@ func (s *Accounts) ChangeUser(ctx context.Context, id int64,
 		_, err = exec(ctx, tx, dialect.Update("sessions").
 			Set(goqu.Record{"ended_at": changed.UpdatedAt, "end_reason": string(end)}).
 			Where(goqu.C("user_id").Eq(id), goqu.C("ended_at").IsNull()))
-		return err
+		if err != nil || !end.EndsTokens() {
+			return err
+		}
+		return revokeTokens(ctx, tx, id, changed.UpdatedAt)
 	})
 	return changed, err
 }
