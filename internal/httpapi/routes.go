@@ -44,7 +44,8 @@ func (s *server) routes() {
 	route(s, "GET", "/categories/{id}", viewer, "categories", "Read a category with its first jobs", s.getCategory)
 	route(s, "PUT", "/categories/{id}", operator, "categories", "Replace a category", s.replaceCategory)
 	route(s, "PATCH", "/categories/{id}", operator, "categories", "Change a category", s.patchCategory)
-	route(s, "DELETE", "/categories/{id}", operator, "categories", "Delete a category", s.deleteCategory)
+	route(s, "DELETE", "/categories/{id}", operator, "categories", "Delete a category", s.deleteCategory,
+		explained("Where more than 500 jobs go to another category, they go in parts before it is deleted: a request that was cut off in between may be sent again."))
 
 	route(s, "GET", "/jobs", viewer, "jobs", "List jobs", s.listJobs)
 	route(s, "POST", "/jobs", operator, "jobs", "Create a job", s.createJob, creates)

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"strings"
-	"time"
 
 	"github.com/doug-martin/goqu/v9"
 	"github.com/doug-martin/goqu/v9/exp"
@@ -188,63 +187,6 @@ func lockCategory(ctx context.Context, tx *sql.Tx, id int64) (job.Category, erro
 	lock := selectCategories().Where(categoryTable.Col("id").Eq(id)).ForUpdate(goqu.Wait)
 	found, err := queryOne(ctx, tx, lock, scanCategory)
 	return found, categoryError(err)
-}
-
-// DeleteCategory removes a category. Jobs that move keep their next run; where
-// the categories differ in status, ticks see to it. Deleted jobs move along,
-// so that their history keeps a category.
-func (s *Categories) DeleteCategory(ctx context.Context, id, reassignTo int64, now time.Time,
-	check func(current job.Category) error,
-) error {
-	return inTx(ctx, s.db, func(tx *sql.Tx) error {
-		// Whoever puts a job into the category waits for this lock, or has
-		// committed and is counted below.
-		current, err := lockCategory(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		if err := check(current); err != nil {
-			return err
-		}
-		if reassignTo != 0 {
-			err = moveJobs(ctx, tx, id, reassignTo, now)
-		} else {
-			err = refuseJobs(ctx, tx, current)
-		}
-		if err != nil {
-			return err
-		}
-		_, err = exec(ctx, tx, dialect.Delete("categories").Where(goqu.C("id").Eq(id)))
-		return err
-	})
-}
-
-func refuseJobs(ctx context.Context, tx *sql.Tx, category job.Category) error {
-	counted := []job.Category{category}
-	if err := countJobs(ctx, tx, counted); err != nil {
-		return err
-	}
-	if n := counted[0].JobCount; n > 0 {
-		return apperr.Newf(apperr.Conflict,
-			"The category has jobs (%d). Move them with ?reassignTo=ID, or delete them first.", n)
-	}
-	return nil
-}
-
-func moveJobs(ctx context.Context, tx *sql.Tx, from, to int64, now time.Time) error {
-	target, err := lockCategoryShared(ctx, tx, to)
-	if err != nil {
-		return err
-	}
-	if target == nil {
-		return apperr.InvalidField("reassignTo", "there is no such category")
-	}
-	_, err = exec(ctx, tx, dialect.Update("jobs").Set(goqu.Record{
-		"category_id": to,
-		"version":     goqu.L("version + 1"),
-		"updated_at":  utc(now),
-	}).Where(goqu.C("category_id").Eq(from)))
-	return err
 }
 
 func categoryError(err error) error {
