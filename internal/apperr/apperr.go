@@ -10,6 +10,7 @@ package apperr
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -39,6 +40,20 @@ type Field struct {
 	Name string
 	// Message says what is wrong and what to do; it never repeats the value.
 	Message string
+}
+
+// Covers reports whether the field of that name, something in it or what it is
+// in is among the fields.
+func Covers(fields []Field, name string) bool {
+	within := func(inner, outer string) bool {
+		return outer != "" && (strings.HasPrefix(inner, outer+".") || strings.HasPrefix(inner, outer+"["))
+	}
+	for _, f := range fields {
+		if f.Name == name || within(name, f.Name) || within(f.Name, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // Error is a failure with a code. The zero value is not useful.

@@ -24,7 +24,7 @@ var floors = [][]string{
 	},
 	1: {"internal/execution", "internal/account"},
 	2: {"internal/job"},
-	3: {"internal/dispatch", "internal/executor"},
+	3: {"internal/dispatch", "internal/executor", "internal/crontab"},
 	4: {"internal/mysql", "internal/sqsqueue", "internal/httpapi"},
 	5: {"internal/mysql/mysqltest", "internal/app"},
 	6: {"internal/simulation", "functions/api", "functions/tick", "functions/executor", "functions/migrate", "infra/local/system", "infra/local/testdb", "infra/local/seed", "infra/templatetest"},
@@ -125,7 +125,7 @@ func TestSomeModulesHaveOneDoor(t *testing.T) {
 
 func TestTheDomainKnowsNoAdapter(t *testing.T) {
 	t.Parallel()
-	domain := []string{"internal/apperr", "internal/schedule", "internal/execution", "internal/account", "internal/job", "internal/dispatch"}
+	domain := []string{"internal/apperr", "internal/schedule", "internal/execution", "internal/account", "internal/job", "internal/dispatch", "internal/crontab"}
 	for _, p := range packages(t) {
 		path := strings.TrimPrefix(p.ImportPath, module)
 		if !slices.Contains(domain, path) {

@@ -78,6 +78,8 @@ type rendered struct {
 	header   map[string]string
 	// revalidated is what the weak ETag is taken over; nil: no weak ETag.
 	revalidated any
+	// text stands in the place of the envelope where it is not nil: plain text.
+	text *string
 }
 
 func (a One[T]) render(now Timestamp) rendered {
@@ -136,12 +138,16 @@ type encoded struct {
 	status int
 	header map[string]string // those that are "" are not sent
 	body   []byte
+	text   bool // the body is plain text, and no JSON
 	// weakTag is set where the client may have the answer already.
 	weakTag string
 }
 
 func (s *server) encodeAnswer(a answer) (encoded, error) {
 	rendered := a.render(Timestamp(s.now()))
+	if rendered.text != nil {
+		return encoded{status: rendered.status, header: rendered.header, body: []byte(*rendered.text), text: true}, nil
+	}
 	body, err := encode(rendered.envelope)
 	if err != nil {
 		return encoded{}, err
@@ -171,6 +177,10 @@ func writeEncoded(w http.ResponseWriter, r *http.Request, out encoded) {
 			w.WriteHeader(http.StatusNotModified)
 			return
 		}
+	}
+	if out.text {
+		writeTyped(w, out.status, "text/plain; charset=utf-8", out.body)
+		return
 	}
 	writeBody(w, out.status, out.body)
 }

@@ -21,6 +21,7 @@ type documentation struct {
 	input     reflect.Type
 	success   reflect.Type
 	conflicts bool
+	text      bool // the answer is had as text too
 }
 
 func (d documentation) write() {
@@ -35,6 +36,9 @@ func (d documentation) write() {
 	}
 	d.op.Responses[strconv.Itoa(d.op.DefaultStatus)] = &huma.Response{
 		Description: http.StatusText(d.op.DefaultStatus), Content: d.content(d.success),
+	}
+	if d.text {
+		d.op.Responses[strconv.Itoa(d.op.DefaultStatus)].Content["text/plain"] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
 	}
 	for _, status := range d.failures() {
 		d.op.Responses[strconv.Itoa(status)] = &huma.Response{
@@ -86,7 +90,7 @@ func (d documentation) failures() []int {
 	if d.op.Method != http.MethodGet {
 		failures = append(failures, http.StatusRequestEntityTooLarge)
 	}
-	if d.has("Body") {
+	if d.has("Body") || d.op.RequestBody != nil {
 		failures = append(failures, http.StatusUnsupportedMediaType)
 	}
 	return failures

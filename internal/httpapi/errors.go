@@ -168,7 +168,11 @@ func encode(v any) ([]byte, error) {
 
 // writeBody sends a JSON body that has been encoded in full.
 func writeBody(w http.ResponseWriter, status int, body []byte) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	writeTyped(w, status, "application/json; charset=utf-8", body)
+}
+
+func writeTyped(w http.ResponseWriter, status int, contentType string, body []byte) {
+	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	_, _ = w.Write(body)

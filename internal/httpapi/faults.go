@@ -3,7 +3,6 @@ package httpapi
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/cronjobs/cronjobs/internal/apperr"
 )
@@ -32,25 +31,11 @@ func (f *faultList) merge(err error) error {
 	}
 	formal := *f
 	for _, found := range coded.Fields {
-		if !covers(formal, found.Name) {
+		if !apperr.Covers(formal, found.Name) {
 			*f = append(*f, found)
 		}
 	}
 	return nil
-}
-
-// covers reports whether a field, something in it or what it is in is named.
-func covers(fields []apperr.Field, name string) bool {
-	for _, f := range fields {
-		if f.Name == name || within(name, f.Name) || within(f.Name, name) {
-			return true
-		}
-	}
-	return false
-}
-
-func within(inner, outer string) bool {
-	return outer != "" && (strings.HasPrefix(inner, outer+".") || strings.HasPrefix(inner, outer+"["))
 }
 
 // err is nil where there are no faults.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -29,7 +30,11 @@ type intake struct {
 	params   map[string]string // "query.limit" → value; sound ones alone
 	body     []byte
 	bodyLost bool // the body as a whole could not be read
-	faults   faultList
+	// raw says that body is as it was sent, of the type media; nothing of it has
+	// been checked but that it is UTF-8.
+	raw    bool
+	media  string
+	faults faultList
 }
 
 type intakeKey struct{}
@@ -42,17 +47,19 @@ func intakeOf(ctx context.Context) *intake {
 // readStrictly is the middleware of an operation that runs before huma binds.
 // Faults of the input are kept for the handler, which may find more; a body
 // that is too large, or no JSON by its type, ends the request here.
-func (s *server) readStrictly(hc huma.Context, next func(huma.Context), takesBody bool, maxBody int64) {
+func (s *server) readStrictly(hc huma.Context, next func(huma.Context), takesBody bool, o routeOptions) {
 	r, w := humachi.Unwrap(hc)
 	op := hc.Operation()
 	in := &intake{params: map[string]string{}}
 	in.readParams(op, hc, r.URL.RawQuery)
 	var err error
 	switch {
+	case o.raw:
+		err = in.readRaw(op, w, r, o.maxBody)
 	case takesBody:
-		err = in.readBody(op, s.validator(&in.faults), w, r, maxBody)
+		err = in.readBody(op, s.validator(&in.faults), w, r, o.maxBody)
 	case op.Method != http.MethodGet:
-		err = in.readNothing(s.validator(&in.faults), w, r, maxBody)
+		err = in.readNothing(s.validator(&in.faults), w, r, o.maxBody)
 	}
 	if err != nil {
 		s.writeError(w, r, err)
@@ -140,12 +147,8 @@ func (in *intake) readBody(op *huma.Operation, v validator, w http.ResponseWrite
 	if len(src) == 0 && !op.RequestBody.Required {
 		return nil
 	}
-	media := op.RequestBody.Content["application/json"]
-	if media == nil {
-		in.body = src
-		return nil
-	}
-	if err := jsonContentType(r.Header); err != nil && len(src) > 0 {
+	media := op.RequestBody.Content[jsonType]
+	if _, err := bodyType(r.Header, jsonType); err != nil && len(src) > 0 {
 		return err
 	}
 	tree, fault := parseJSON(src)
@@ -185,6 +188,28 @@ func readAll(w http.ResponseWriter, r *http.Request, maxBody int64) ([]byte, err
 	return src, nil
 }
 
+// readRaw reads a body for a handler that takes it as it is.
+func (in *intake) readRaw(op *huma.Operation, w http.ResponseWriter, r *http.Request, maxBody int64) error {
+	src, err := readAll(w, r, maxBody)
+	if err != nil {
+		return err
+	}
+	in.raw, in.bodyLost = true, true
+	if len(src) == 0 {
+		in.faults.add("", "A body is required.")
+		return nil
+	}
+	if in.media, err = bodyType(r.Header, slices.Sorted(maps.Keys(op.RequestBody.Content))...); err != nil {
+		return err
+	}
+	if !utf8.Valid(src) {
+		in.faults.add("", string(notUTF8))
+		return nil
+	}
+	in.body, in.bodyLost = src, false
+	return nil
+}
+
 // nothing is the body of requests that have nothing to say in one.
 var nothing = &huma.RequestBody{
 	Description: "Nothing, or an empty object.",
@@ -210,29 +235,29 @@ func (in *intake) readNothing(v validator, w http.ResponseWriter, r *http.Reques
 	return nil
 }
 
-var (
-	errBodyTooLarge = apperr.New(apperr.TooLarge, "The body is too large.")
-	errContentType  = apperr.New(apperr.UnsupportedMedia, "The body must be sent as application/json in UTF-8, without compression.")
-)
+const jsonType = "application/json"
 
-// jsonContentType refuses a body that says it is something else than JSON. A
-// body that says nothing is taken as JSON.
-func jsonContentType(header http.Header) error {
+var errBodyTooLarge = apperr.New(apperr.TooLarge, "The body is too large.")
+
+// bodyType refuses a body that says it is something else than what is accepted.
+// A body that says nothing is taken as the first of the types.
+func bodyType(header http.Header, accepted ...string) (string, error) {
+	refused := apperr.Newf(apperr.UnsupportedMedia, "The body must be sent as %s in UTF-8, without compression.", strings.Join(accepted, " or "))
 	if coding := header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
-		return errContentType
+		return "", refused
 	}
 	declared := header.Get("Content-Type")
 	if declared == "" {
-		return nil
+		return accepted[0], nil
 	}
 	media, params, err := mime.ParseMediaType(declared)
-	if err != nil || media != "application/json" {
-		return errContentType
+	if err != nil || !slices.Contains(accepted, media) {
+		return "", refused
 	}
 	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
-		return errContentType
+		return "", refused
 	}
-	return nil
+	return media, nil
 }
 
 // soundContext shows huma what is left of the request once the faulty parts

@@ -8,10 +8,15 @@ import (
 
 // jobBody is what creating and replacing a job take.
 type jobBody struct {
+	JobFields
+	CategoryID int64 `json:"categoryId" minimum:"1" maximum:"9007199254740991"`
+}
+
+// JobFields are what creating, replacing and importing take alike.
+type JobFields struct {
 	Name        string `json:"name" checked:"later" pattern:"^\\s*[A-Za-z0-9_-]([A-Za-z0-9 _-]{0,98}[A-Za-z0-9_-])?\\s*$" patternDescription:"1 to 100 ASCII letters, digits, spaces, - and _" doc:"1 to 100 letters, digits, spaces, - and _; unique whatever its case." example:"Nightly report"`
 	Description string `json:"description" minLength:"10" maxLength:"1000"`
 	CronPattern string `json:"cronPattern" checked:"later" minLength:"1" maxLength:"100" doc:"Five fields, six with leading seconds, or a macro such as @daily." example:"0 2 * * *"`
-	CategoryID  int64  `json:"categoryId" minimum:"1" maximum:"9007199254740991"`
 	URL         string `json:"url" checked:"later" maxLength:"2048" pattern:"^[Hh][Tt][Tt][Pp][Ss]?://" patternDescription:"a URL that begins with http:// or https://" doc:"http or https, at most 2048 characters, without a user name." example:"https://example.com/report"`
 
 	Timezone      Optional[string]            `json:"timezone,omitzero" absent:"UTC" doc:"A name of the IANA time zone database."`
@@ -31,9 +36,14 @@ type jobBody struct {
 }
 
 func (b jobBody) input() job.Input {
+	in := b.JobFields.input()
+	in.CategoryID = &b.CategoryID
+	return in
+}
+
+func (b JobFields) input() job.Input {
 	return jobChange{
-		Name: Some(b.Name), Description: Some(b.Description), CronPattern: Some(b.CronPattern),
-		CategoryID: Some(b.CategoryID), URL: Some(b.URL),
+		Name: Some(b.Name), Description: Some(b.Description), CronPattern: Some(b.CronPattern), URL: Some(b.URL),
 		Timezone: b.Timezone, Method: b.Method, Headers: b.Headers, SecretHeaders: b.SecretHeaders,
 		Body: b.Body, BodySecret: b.BodySecret, Timeout: b.Timeout,
 		RetryAttempts: b.RetryAttempts, RetryDelay: b.RetryDelay, RetryBackoff: b.RetryBackoff,

@@ -24,6 +24,11 @@ type option func(*routeOptions)
 type routeOptions struct {
 	op      *huma.Operation
 	maxBody int64 // bytes
+	// raw leaves the body, of one of the media types that the operation names,
+	// to the handler, which also answers for all faults of the input.
+	raw bool
+	// text says that the answer is had as text/plain too.
+	text bool
 	// neverConflicts keeps 409 out of the document.
 	neverConflicts bool
 }
@@ -84,16 +89,17 @@ func route[I any, A answer](s *server, method, path string, needs account.Role, 
 	}
 	documentation{
 		op: op, registry: s.api.OpenAPI().Components.Schemas, needs: needs, scope: scopeOf(method, path),
-		input: reflect.TypeFor[I](), success: a.documents(), conflicts: !o.neverConflicts,
+		input: reflect.TypeFor[I](), success: a.documents(), conflicts: !o.neverConflicts, text: o.text,
 	}.write()
 	s.accesses = append(s.accesses, access{Method: method, Path: path, Needs: needs, Scope: scopeOf(method, path)})
 	_, takesBody := reflect.TypeFor[I]().FieldByName("Body")
+	takesBody = takesBody || o.raw
 
 	// huma completes a copy of the operation (its parameters and body) as it
 	// registers it, so the strict reader looks at what the adapter was given.
 	op.Middlewares = huma.Middlewares{
 		s.authorise(needs, scopeOf(method, path)),
-		func(hc huma.Context, next func(huma.Context)) { s.readStrictly(hc, next, takesBody, o.maxBody) },
+		func(hc huma.Context, next func(huma.Context)) { s.readStrictly(hc, next, takesBody, o) },
 	}
 	huma.Register(s.api, *op, func(ctx context.Context, in *I) (*hidden, error) {
 		out, err := respond(ctx, s, in, handle)
@@ -120,6 +126,9 @@ func route[I any, A answer](s *server, method, path string, needs account.Role, 
 // faultsOf is all faults of the input at once; nil where there are none.
 func faultsOf[I any](ctx context.Context, in *I, now time.Time) error {
 	taken := intakeOf(ctx)
+	if taken.raw {
+		return nil
+	}
 	if c, ok := any(in).(checker); ok && !taken.bodyLost {
 		if err := taken.faults.merge(c.Check()); err != nil {
 			return err
@@ -163,6 +172,11 @@ func (s *server) readTags(input reflect.Type) {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
+	s.readTagsOf(t)
+}
+
+// readTagsOf is readTags for the type of a body, or of a part of one.
+func (s *server) readTagsOf(t reflect.Type) {
 	if t.Kind() != reflect.Struct || t.Name() == "" {
 		return
 	}

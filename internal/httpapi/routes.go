@@ -49,6 +49,12 @@ func (s *server) routes() {
 
 	route(s, "GET", "/jobs", viewer, "jobs", "List jobs", s.listJobs)
 	route(s, "POST", "/jobs", operator, "jobs", "Create a job", s.createJob, creates)
+	route(s, "GET", "/jobs/export", operator, "jobs", "Export jobs for an import elsewhere", s.exportJobs, alsoText,
+		explained("Secrets read as ********. Insignificant space in JSON bodies is not kept. As text/plain: lines of a crontab that call curl; what a crontab cannot say stands there as a comment."))
+	route(s, "POST", "/jobs/import", operator, "jobs", "Import many jobs, all or none", s.importJobs, takesImport(s),
+		explained("JSON as /jobs/export gives it in data, or a crontab of curl commands (docs/import.md). Faults name their place: jobs[3].cronPattern, or line 7.command of a crontab; the first 100 are listed. "+
+			"A secret that is masked makes its job inactive, with the warning secret_missing; when a job is replaced, the stored secret is kept as long as scheme, host and port stay. "+
+			"409 where a name is taken and onConflict is fail."))
 	route(s, "GET", "/jobs/{id}", viewer, "jobs", "Read a job", s.getJob)
 	route(s, "PUT", "/jobs/{id}", operator, "jobs", "Replace a job", s.replaceJob)
 	route(s, "PATCH", "/jobs/{id}", operator, "jobs", "Change a job", s.patchJob)

@@ -97,9 +97,7 @@ func (s *Service) ChangeMany(ctx context.Context, bulk Bulk) ([]Outcome, error) 
 			}
 		}
 	}
-	if len(near) > 0 {
-		s.dispatchInLine(ctx, near)
-	}
+	s.dispatchInLine(ctx, near)
 	all := make([]Outcome, len(bulk.IDs))
 	for i, id := range bulk.IDs {
 		all[i] = Outcome{ID: id, Err: outcomes[id]}
@@ -133,6 +131,9 @@ func (b Bulk) change(current Job, category *CategoryRef, now time.Time) (Change,
 	case BulkPause:
 		edited.Status = Inactive
 	case BulkResume:
+		if current.StatusReason == reasonSecretMissing { // its request is not here to be looked at
+			return Change{}, apperr.New(apperr.Invalid, "A secret of the job "+neverEntered+".")
+		}
 		edited.Status = Active
 	case BulkMove:
 		if category == nil {

@@ -39,7 +39,11 @@ func changeTo(current, edited Job, now time.Time) (Change, error) {
 	if newStatus {
 		change.ForgetFailures = current.Status == Failed
 	}
-	if newStatus || newSchedule {
+	missing := len(edited.Request.missingSecrets()) > 0
+	switch {
+	case missing:
+		change.Job.StatusReason = reasonSecretMissing
+	case newStatus, newSchedule, change.NewRevision && current.StatusReason == reasonSecretMissing:
 		change.Job.StatusReason = ""
 	}
 	change.Job.Version++

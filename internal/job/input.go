@@ -42,6 +42,10 @@ type Input struct {
 	MisfirePolicy *string
 	MaxRedirects  *int64
 	Status        *string
+
+	// importing lets a masked secret stand that nothing is stored for: the job
+	// is inactive then, until somebody enters it.
+	importing bool
 }
 
 // Bounds and defaults of a job.
@@ -107,6 +111,7 @@ func (in Input) check(base Job, stored *Request, category *CategoryRef, now time
 	j.Request.Headers = maps.Clone(base.Request.Headers)
 	in.checkFields(&f, &j, category, now)
 	in.keepSecrets(&f, &j.Request, stored)
+	in.checkMissingSecrets(&f, &j)
 	return j, f.Err()
 }
 

@@ -12,6 +12,7 @@ const (
 	hostChanged   = "enter it again, the host changed"
 	wouldBeShown  = "enter it again, it would no longer be secret"
 	wouldShowMask = "must go on naming %s while its stored value is kept"
+	neverEntered  = "was masked when the job was imported; enter it before the job is made active"
 )
 
 // keepSecrets puts stored values in the place of masks, and sees to it that a
@@ -31,9 +32,11 @@ func (in Input) keepSecrets(f *apperr.Faults, r *Request, stored *Request) {
 		}
 		field := "headers." + name
 		value, found := lookUp(before.Headers, name)
-		if !found {
-			f.Add(field, noStored)
-			continue
+		if !found || value == Mask {
+			if secret := IsSecretHeader(name, r.SecretHeaders); !secret || !found && !in.importing {
+				f.Add(field, noStored)
+			}
+			continue // the mask stands: the value is missing
 		}
 		r.Headers[name] = value
 		if !IsSecretHeader(name, before.SecretHeaders) {
@@ -56,9 +59,11 @@ func (in Input) keepBody(f *apperr.Faults, r *Request, before Request, moved boo
 	if r.Body == nil || in.Body.Given && !isMask(r.Body) {
 		return
 	}
-	if before.Body == nil {
-		f.Add("body", noStored)
-		return
+	if before.Body == nil || isMask(before.Body) {
+		if !r.BodySecret || before.Body == nil && !in.importing {
+			f.Add("body", noStored)
+		}
+		return // the mask stands: the body is missing
 	}
 	r.Body = before.Body
 	if !before.BodySecret {
@@ -73,6 +78,43 @@ func (in Input) keepBody(f *apperr.Faults, r *Request, before Request, moved boo
 	default:
 		f.Add("bodySecret", "must stay true while the stored body is kept; enter the body again")
 	}
+}
+
+// reasonSecretMissing is the status reason of a job that an import made
+// inactive.
+const reasonSecretMissing = "a secret was masked when the job was imported; enter it"
+
+// checkMissingSecrets keeps a job from running whose secrets were masked when
+// it was imported: an import makes it inactive, anybody else is told.
+func (in Input) checkMissingSecrets(f *apperr.Faults, j *Job) {
+	missing := j.Request.missingSecrets()
+	if j.Status != Active || len(missing) == 0 {
+		return
+	}
+	if in.importing {
+		j.Status = Inactive
+		return
+	}
+	for _, field := range missing {
+		if !f.Has(field) {
+			f.Add(field, neverEntered)
+		}
+	}
+}
+
+// missingSecrets lists the fields that hold a mask in the place of a secret.
+// No value that somebody entered is a mask.
+func (r Request) missingSecrets() []string {
+	var fields []string
+	for _, name := range sortedNames(r.Headers) {
+		if r.Headers[name] == Mask && IsSecretHeader(name, r.SecretHeaders) {
+			fields = append(fields, "headers."+name)
+		}
+	}
+	if r.BodySecret && isMask(r.Body) {
+		fields = append(fields, "body")
+	}
+	return fields
 }
 
 // originMoved reports whether two stored URLs differ in scheme, host or port.

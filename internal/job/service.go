@@ -60,13 +60,16 @@ func (s *Service) List(ctx context.Context, filter Filter) ([]Job, int, error) {
 // fields that are not given take their default. versions are those that the
 // writer will change, nil for any; another one is PreconditionFailed.
 func (s *Service) Replace(ctx context.Context, id int64, in Input, versions []int) (Job, error) {
-	return s.edit(ctx, id, in, versions, func(current Job) Job {
-		base := Defaults()
-		base.ID, base.Version, base.Revision = current.ID, current.Version, current.Revision
-		base.CreatedBy, base.CreatedAt, base.UpdatedAt = current.CreatedBy, current.CreatedAt, current.UpdatedAt
-		base.Stats = current.Stats
-		return base
-	})
+	return s.edit(ctx, id, in, versions, replaced)
+}
+
+// replaced is a stored job without what a person can write of it.
+func replaced(current Job) Job {
+	base := Defaults()
+	base.ID, base.Version, base.Revision = current.ID, current.Version, current.Revision
+	base.CreatedBy, base.CreatedAt, base.UpdatedAt = current.CreatedBy, current.CreatedAt, current.UpdatedAt
+	base.Stats = current.Stats
+	return base
 }
 
 // Patch changes the fields that are given. versions are as with Replace.
@@ -161,6 +164,9 @@ func (s *Service) dispatch(ctx context.Context, j Job, now time.Time) {
 }
 
 func (s *Service) dispatchInLine(ctx context.Context, ids []int64) {
+	if len(ids) == 0 {
+		return
+	}
 	if err := s.scheduler.DispatchJobs(ctx, ids); err != nil {
 		slog.WarnContext(ctx, "in-line dispatch failed, a tick will do it", "jobIds", ids, "error", err)
 	}

@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -36,7 +37,53 @@ type Store interface {
 	GetJob(ctx context.Context, id int64, now time.Time) (Job, error)
 	// ListJobs reads a page, and the number of all jobs that match.
 	ListJobs(ctx context.Context, filter Filter, now time.Time) ([]Job, int, error)
+	// ImportJobs carries out what decide makes of what the query finds, in one
+	// transaction, all or nothing, and sets the ids of the plan's new jobs.
+	// decide may be called more than once; the last plan counts. Changes that
+	// are refused for what is due are a *DueError. now is the time of the
+	// change.
+	ImportJobs(ctx context.Context, query ImportQuery, now time.Time,
+		decide func(found ImportFound) (*ImportPlan, error)) error
+	// ExportJobs reads jobs with their requests and categories by ascending id,
+	// at most limit of those after an id. A category of 0 is any.
+	ExportJobs(ctx context.Context, afterID, categoryID int64, limit int) ([]Job, error)
 }
+
+// ImportQuery says what an import must know of what is stored.
+type ImportQuery struct {
+	NameKeys     []string // as NameKey makes them
+	CategoryIDs  []int64
+	CategoryKeys []string // as CategoryNameKey makes them
+	// Replace says that jobs which are found are read in full, and locked, since
+	// they may be replaced; otherwise their ids and names do.
+	Replace bool
+}
+
+// ImportFound is what is stored of what an import names. The categories cannot
+// change while the import is under way.
+type ImportFound struct {
+	Jobs          map[string]Job // by NameKey
+	CategoryByID  map[int64]CategoryRef
+	CategoryByKey map[string]CategoryRef
+}
+
+// ImportPlan is what an import does. A job whose CategoryID is 0 goes to the
+// category of the name Category.Name, which is among Categories.
+type ImportPlan struct {
+	DryRun     bool // nothing at all
+	Categories []Category
+	Create     []Job
+	Update     []Change
+}
+
+// DueError is ErrDue of several jobs at once.
+type DueError struct{ JobIDs []int64 }
+
+// Error counts the jobs.
+func (e *DueError) Error() string { return fmt.Sprintf("%v: %d jobs", ErrDue, len(e.JobIDs)) }
+
+// Unwrap makes it an ErrDue.
+func (e *DueError) Unwrap() error { return ErrDue }
 
 // Change is what an edit makes of a job.
 type Change struct {

@@ -94,6 +94,16 @@ func (r *requestRow) request() (job.Request, error) {
 
 // insertRequest stores a revision of a job's request.
 func insertRequest(ctx context.Context, q querier, jobID int64, revision int, r job.Request, now time.Time) error {
+	row, err := requestRecord(jobID, revision, r, now)
+	if err != nil {
+		return err
+	}
+	_, err = exec(ctx, q, dialect.Insert("job_requests").Rows(row))
+	return err
+}
+
+// requestRecord is the row of a revision of a job's request.
+func requestRecord(jobID int64, revision int, r job.Request, now time.Time) (goqu.Record, error) {
 	plain := map[string]string{}
 	secret := secretHeaders{Names: r.SecretHeaders, Values: map[string]string{}}
 	for name, value := range r.Headers {
@@ -105,17 +115,17 @@ func insertRequest(ctx context.Context, q querier, jobID int64, revision int, r 
 	}
 	headers, err := jsonOrNull(plain, len(plain) == 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	secrets, err := jsonOrNull(secret, len(secret.Names)+len(secret.Values) == 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var body any
 	if r.Body != nil {
 		body = r.Body
 	}
-	_, err = exec(ctx, q, dialect.Insert("job_requests").Rows(goqu.Record{
+	return goqu.Record{
 		"job_id":         jobID,
 		"revision":       revision,
 		"method":         r.Method,
@@ -131,8 +141,7 @@ func insertRequest(ctx context.Context, q querier, jobID int64, revision int, r 
 		"retry_backoff":  string(r.Retry.Backoff),
 		"overlap_policy": string(r.OverlapPolicy),
 		"created_at":     utc(now),
-	}))
-	return err
+	}, nil
 }
 
 // jsonOrNull is the JSON text of v, or NULL.

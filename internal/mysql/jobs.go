@@ -49,17 +49,22 @@ func (s *Jobs) CreateJob(ctx context.Context, categoryID int64,
 }
 
 func insertJob(ctx context.Context, tx *sql.Tx, j job.Job) (int64, error) {
+	id, err := insertID(ctx, tx, dialect.Insert("jobs").Rows(jobRecord(j)))
+	if err != nil {
+		return 0, nameTaken(err, "job")
+	}
+	return id, insertRequest(ctx, tx, id, j.Revision, j.Request, j.CreatedAt)
+}
+
+// jobRecord is the row of a new job.
+func jobRecord(j job.Job) goqu.Record {
 	row := personColumns(j)
 	row["version"] = j.Version
 	row["revision"] = j.Revision
 	row["next_run_at"] = nullTime(j.NextRunAt)
 	row["created_at"] = utc(j.CreatedAt)
 	row["created_by"] = idOrNull(j.CreatedBy)
-	id, err := insertID(ctx, tx, dialect.Insert("jobs").Rows(row))
-	if err != nil {
-		return 0, nameTaken(err, "job")
-	}
-	return id, insertRequest(ctx, tx, id, j.Revision, j.Request, j.CreatedAt)
+	return row
 }
 
 // personColumns are the columns that people's changes write, but for those
@@ -169,6 +174,7 @@ func applyChange(ctx context.Context, tx *sql.Tx, change job.Change, now time.Ti
 	return nil
 }
 
+// forgetFailures starts the count of failures in a row of jobs anew.
 func forgetFailures(ctx context.Context, tx *sql.Tx, jobIDs []int64) error {
 	_, err := exec(ctx, tx, dialect.Update("job_stats").
 		Set(goqu.Record{"consecutive_failures": 0, "first_failure_at": nil}).
