@@ -47,16 +47,19 @@ func (l Limits) StoppedBy(response *Response) bool {
 
 // When a job changes lanes.
 const (
-	slowCall     = 2 * time.Second  // longer ones count as slow
-	verySlowCall = 10 * time.Second // one is enough
-	laneStreak   = 3                // so many slow, or quick, calls in a row
+	slowCall   = 2 * time.Second // longer ones count as slow
+	laneStreak = 3               // so many slow, or quick, calls in a row
 )
+
+// VerySlowCall is how long a call may take, ended or not, before it alone makes
+// its job slow.
+const VerySlowCall = 5 * time.Second
 
 // Pace is what a call adds to its job's streak of slow (positive) or quick
 // (negative) calls. Streaks of one sign add up; the other sign starts anew.
 func Pace(call time.Duration) int {
 	switch {
-	case call > verySlowCall:
+	case call > VerySlowCall:
 		return laneStreak
 	case call > slowCall:
 		return 1

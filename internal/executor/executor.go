@@ -83,6 +83,8 @@ type Store interface {
 	Start(ctx context.Context, now time.Time, works []Work) ([]Started, error)
 	// Finish applies transitions; see execution.Finish.
 	Finish(ctx context.Context, now time.Time, batch []execution.Finish) ([]execution.Finished, error)
+	// MarkSlow sends jobs' later executions the slow way.
+	MarkSlow(ctx context.Context, jobIDs []int64) error
 }
 
 // Dispatcher brings waiting executions to a worker at their time.
@@ -136,7 +138,7 @@ func (e *Executor) Run(ctx context.Context, bodies []string) []error {
 
 	r := &run{
 		Executor: e, calls: callCtx, records: recordCtx,
-		finisher: newFinisher(recordCtx, e, len(bodies)), slots: newSlots(maxCalls),
+		finisher: newFinisher(recordCtx, e, len(bodies)), slots: newSlots(maxCalls), laggards: watchLaggards(recordCtx, e),
 	}
 	errs := make([]error, len(bodies))
 	var all sync.WaitGroup
@@ -144,6 +146,7 @@ func (e *Executor) Run(ctx context.Context, bodies []string) []error {
 		all.Go(func() { errs[i] = r.message(body) })
 	}
 	all.Wait()
+	r.laggards.close()
 	r.finisher.close()
 	return errs
 }
@@ -165,6 +168,7 @@ type run struct {
 	records  context.Context // outlasts it, for what was started must be recorded
 	finisher *finisher
 	slots    *slots
+	laggards *laggards
 }
 
 func (r *run) message(body string) error {
@@ -334,6 +338,8 @@ func (r *run) callAll(works []Work, started []Started) error {
 // call makes the call, or says why it cannot be made.
 func (r *run) call(work Work) (execution.Attempt, time.Duration) {
 	if work.Broken == nil {
+		r.laggards.begin(work)
+		defer r.laggards.end(work)
 		return r.caller.Call(r.calls, Call{Work: work})
 	}
 	r.log.ErrorContext(r.calls, "a stored request cannot be read", "executionId", work.ID, "jobId", work.JobID, "err", work.Broken)

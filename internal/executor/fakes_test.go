@@ -29,6 +29,7 @@ type store struct {
 	loads    int
 	starts   int
 	finishes int
+	slow     []int64 // jobs, in the order in which they were marked
 
 	// Hooks, each nil or asked before the step; what they return fails it.
 	onLoad   func(refs []execution.Ref) error
@@ -88,6 +89,13 @@ func (s *store) Start(_ context.Context, now time.Time, works []executor.Work) (
 		}
 	}
 	return started, nil
+}
+
+func (s *store) MarkSlow(_ context.Context, jobIDs []int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.slow = append(s.slow, jobIDs...)
+	return nil
 }
 
 func (s *store) Finish(ctx context.Context, _ time.Time, batch []execution.Finish) ([]execution.Finished, error) {

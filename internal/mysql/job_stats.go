@@ -139,6 +139,20 @@ func (s *Executions) judgeJobs(ctx context.Context, now time.Time, held []finish
 	return nil
 }
 
+// MarkSlow puts jobs into the slow lane. Their streak starts anew, or the next
+// quick call of a long streak of them would take the job back.
+func (s *Executions) MarkSlow(ctx context.Context, jobIDs []int64) error {
+	args := ids(jobIDs, func(id int64) int64 { return id })
+	return inTx(ctx, s.db, func(tx *sql.Tx) error {
+		changed, err := execSQL(ctx, tx, "UPDATE jobs SET lane = 'slow' WHERE id IN ("+placeholders(len(args))+") AND lane = 'fast'", args...)
+		if err != nil || changed == 0 {
+			return err
+		}
+		_, err = execSQL(ctx, tx, "UPDATE job_stats SET pace = 0 WHERE job_id IN ("+placeholders(len(args))+") AND pace < 0", args...)
+		return err
+	})
+}
+
 // asksForJudgement reports an outcome that can stop its job or change its lane:
 // all but a quick success in the fast lane.
 func asksForJudgement(f finishing) bool {

@@ -92,6 +92,27 @@ func TestJobsChangeLanesByTheirPace(t *testing.T) {
 	}
 }
 
+func TestMarkSlowForgetsQuickCalls(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	j, other := w.minutely("Hangs now", nil), w.minutely("Quick", nil)
+	w.run(4*time.Minute + 5*time.Second)
+	if err := w.store.MarkSlow(t.Context(), []int64{j.ID, 1 << 40}); err != nil {
+		t.Fatal(err)
+	}
+	lanes := func() string {
+		return w.text("SELECT GROUP_CONCAT(lane ORDER BY id) FROM jobs WHERE id IN (?, ?)", j.ID, other.ID)
+	}
+	if got := lanes(); got != "slow,fast" {
+		t.Fatalf("lanes after the mark: %s", got)
+	}
+	w.tick()
+	w.run(time.Minute)
+	if got := lanes(); got != "slow,fast" {
+		t.Errorf("lanes after one more quick call: %s", got)
+	}
+}
+
 func TestTheSlowLaneLimitsConcurrentRuns(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -1,0 +1,98 @@
+package executor
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cronjobs/cronjobs/internal/execution"
+)
+
+// lookEvery is how often an invocation looks for calls that hang.
+const lookEvery = time.Second
+
+// laggards watches an invocation's calls of the fast lane and makes the jobs of
+// those that hang slow while they still do: their next executions would take
+// the same workers from the others, and the call may hang for minutes.
+type laggards struct {
+	*Executor
+	ctx  context.Context
+	stop context.CancelFunc
+	done sync.WaitGroup
+
+	mu    sync.Mutex
+	calls map[int64]laggard // by execution
+}
+
+type laggard struct {
+	job   int64
+	since time.Time
+}
+
+// watchLaggards starts watching; close ends it.
+func watchLaggards(ctx context.Context, e *Executor) *laggards {
+	l := &laggards{Executor: e, calls: map[int64]laggard{}}
+	l.ctx, l.stop = context.WithCancel(ctx)
+	l.done.Go(l.watch)
+	return l
+}
+
+// begin notes that a call begins, and end that it has ended.
+func (l *laggards) begin(work Work) {
+	if work.Lane == execution.Slow {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calls[work.ID] = laggard{job: work.JobID, since: l.clock.Now()}
+}
+
+func (l *laggards) end(work Work) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.calls, work.ID)
+}
+
+func (l *laggards) close() {
+	l.stop()
+	l.done.Wait()
+}
+
+func (l *laggards) watch() {
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		select {
+		case <-l.ctx.Done():
+			return
+		case <-look.C:
+			l.mark(l.take())
+		}
+	}
+}
+
+func (l *laggards) mark(jobs []int64) {
+	if len(jobs) == 0 {
+		return
+	}
+	if err := l.store.MarkSlow(l.ctx, jobs); err != nil && l.ctx.Err() == nil {
+		// The end of the call marks them too.
+		l.log.WarnContext(l.ctx, "jobs whose calls hang could not be marked as slow", "jobs", len(jobs), "err", err)
+	}
+}
+
+// take picks the jobs of calls that hang, each call once.
+func (l *laggards) take() []int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var jobs []int64
+	for id, call := range l.calls {
+		if l.clock.Now().Sub(call.since) > execution.VerySlowCall {
+			jobs = append(jobs, call.job)
+			delete(l.calls, id)
+		}
+	}
+	slices.Sort(jobs)
+	return slices.Compact(jobs)
+}
