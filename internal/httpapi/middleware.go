@@ -104,14 +104,22 @@ func allowOrigins(origins []string) func(http.Handler) http.Handler {
 		AllowedHeaders: []string{
 			"Authorization", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key", "Last-Event-ID", "X-Request-Id",
 		},
-		ExposedHeaders: []string{
-			"X-Request-Id", "ETag", "Location", "Retry-After", "Allow",
-			"RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Idempotent-Replayed",
-		},
 		MaxAge: corsMaxAge,
 	})
-	return handler
+	return func(next http.Handler) http.Handler {
+		return handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if w.Header().Get("Access-Control-Allow-Origin") != "" {
+				w.Header().Set("Access-Control-Expose-Headers", exposedHeaders)
+			}
+			next.ServeHTTP(w, r)
+		}))
+	}
 }
+
+// exposedHeaders are those that scripts of a page may read, spelled as they are
+// documented; the library would spell them its own way.
+const exposedHeaders = "X-Request-Id, ETag, Location, Retry-After, Allow, " +
+	"RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Idempotent-Replayed"
 
 // forgiveSlash ignores one slash at the end of the path.
 func forgiveSlash(next http.Handler) http.Handler {

@@ -304,8 +304,8 @@ func TestCORS(t *testing.T) {
 			}
 		}
 		for _, name := range []string{
-			"X-Request-Id", "Etag", "Location", "Retry-After", "Allow", "Ratelimit-Limit",
-			"Ratelimit-Remaining", "Ratelimit-Reset", "Idempotent-Replayed",
+			"X-Request-Id", "ETag", "Location", "Retry-After", "Allow", "RateLimit-Limit",
+			"RateLimit-Remaining", "RateLimit-Reset", "Idempotent-Replayed",
 		} {
 			if !strings.Contains(got.Header.Get("Access-Control-Expose-Headers"), name) {
 				t.Errorf("%s: %s is not exposed", path, name)

@@ -16,7 +16,7 @@ type tokenView struct {
 	Prefix     string          `json:"prefix" doc:"How the token begins." example:"cj_4fQx1Zb0"`
 	Scopes     []account.Scope `json:"scopes" enum:"read,write,execute"`
 	CreatedAt  Timestamp       `json:"createdAt"`
-	ExpiresAt  Timestamp       `json:"expiresAt" doc:"It stays in the list for 30 days after."`
+	ExpiresAt  Timestamp       `json:"expiresAt" doc:"It stays in the list for some weeks after."`
 	LastUsedAt *Timestamp      `json:"lastUsedAt" nullable:"true" doc:"To the minute; null where it was never used."`
 }
 

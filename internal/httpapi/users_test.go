@@ -42,6 +42,9 @@ func TestCreateUser(t *testing.T) {
 	s.login(t, "grace@example.com", gracePassword)
 	s.send(t, "POST", "/users", admin,
 		`{"email":"GRACE@example.com","name":"Other","password":"battery staple","role":"viewer"}`).must(409)
+	if got := s.send(t, "PATCH", created.header.Get("Location"), admin, `{"email":"`+adminEmail+`"}`).must(409).fields(); !cmp.Equal(got, []string{"email"}) {
+		t.Errorf("what is taken: %v", got)
+	}
 	for name, tc := range map[string]struct {
 		body   string
 		fields []string

@@ -94,10 +94,12 @@ func (s *Accounts) AddUser(ctx context.Context, user account.User) (account.User
 
 // emailTaken names the one thing of a user that is unique.
 func emailTaken(err error) error {
-	if isDuplicate(err) {
-		return apperr.Wrap(apperr.Conflict, err, "That e-mail address is taken.")
+	if !isDuplicate(err) {
+		return err
 	}
-	return err
+	conflict := apperr.Wrap(apperr.Conflict, err, "That e-mail address is taken.")
+	conflict.Fields = []apperr.Field{{Name: "email", Message: "is taken"}}
+	return conflict
 }
 
 // AddFirstUser stores a user if there is none. Two programs that do so at once
