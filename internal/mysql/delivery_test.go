@@ -3,6 +3,7 @@ package mysql_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -492,6 +493,28 @@ func TestOverlapSkip(t *testing.T) {
 	}
 	w.run(time.Minute)
 	w.want(j.ID, map[string]int{"success": 2, "skipped": 1, "queued": 1}, 1)
+}
+
+// A run that began before overlaps were forbidden holds no slot, and counts.
+func TestOverlapForbiddenWhileOneRuns(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	j := w.minutely("Exclusive soon", nil)
+	work, _ := w.startOne(j.ID)
+	if _, err := w.jobs.Patch(t.Context(), j.ID, job.Input{OverlapPolicy: new("skip")}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.dispatcher.RunNow(t.Context(), j.ID, 1); !apperr.Is(err, apperr.Conflict) {
+		t.Errorf("a manual run beside a running one: %v, want a conflict", err)
+	}
+	w.run(2 * time.Minute)
+	want := fmt.Sprintf("execution %d of this job was still running", work.ID)
+	if got := w.text("SELECT GROUP_CONCAT(DISTINCT reason) FROM executions WHERE job_id = ? AND status = 'skipped'", j.ID); got != want {
+		t.Errorf("skipped because %q, want %q", got, want)
+	}
+	if len(w.calls) > 0 {
+		t.Errorf("%d calls beside the one that runs", len(w.calls))
+	}
 }
 
 func TestTwoTicksAtOnceDoubleNothing(t *testing.T) {

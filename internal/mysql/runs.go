@@ -40,12 +40,12 @@ func (s *Executions) CreateRun(ctx context.Context, now time.Time, run dispatch.
 			return err
 		}
 		if found.overlap == job.OverlapSkip {
-			holder, err := queryAllSQL(ctx, tx, scanInto[int64], "SELECT id FROM executions WHERE slot_job_id = ?", found.jobID)
+			held, err := slotHolders(ctx, tx, []executor.Work{{JobID: found.jobID}})
 			if err != nil {
 				return err
 			}
-			if len(holder) > 0 {
-				return apperr.Newf(apperr.Conflict, "Execution %d of this job is still running, and its overlap policy is skip.", holder[0])
+			if holder := held[found.jobID]; holder != 0 {
+				return apperr.Newf(apperr.Conflict, "Execution %d of this job is still running, and its overlap policy is skip.", holder)
 			}
 		}
 		recorded.JobID, recorded.JobName = found.jobID, found.jobName

@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -261,38 +262,75 @@ func endWorks(ctx context.Context, tx *sql.Tx, now time.Time, works []executor.W
 // key is the lock: where another run holds it, the row ends as skipped. A row
 // that waits for a retry holds its slot already. All are tried at once, and one
 // by one only where one of them meets a held slot.
+//
+// A run that began while the job still allowed overlaps holds no slot; it is
+// seen by its status.
 func (s *Executions) startExclusive(ctx context.Context, now time.Time, works []executor.Work) (map[int64]executor.Started, error) {
-	done, err := s.startGroup(ctx, now, works, true)
-	if err == nil || !isDuplicateSlot(err) {
-		return done, err
-	}
-	done = map[int64]executor.Started{}
+	done := map[int64]executor.Started{}
 	var failures []error
-	for _, w := range works {
-		one, err := s.startGroup(ctx, now, []executor.Work{w}, true)
-		if isDuplicateSlot(err) {
-			one, err = s.skip(ctx, now, w)
-		}
-		for id, started := range one {
-			done[id] = started
-		}
+	note := func(some map[int64]executor.Started, err error) {
+		maps.Copy(done, some)
 		failures = append(failures, err)
+	}
+	held, err := slotHolders(ctx, s.db, works)
+	if err != nil {
+		return nil, translate(err)
+	}
+	var open []executor.Work
+	for _, w := range works {
+		if held[w.JobID] != 0 {
+			note(s.skip(ctx, now, w, held[w.JobID]))
+		} else {
+			open = append(open, w)
+		}
+	}
+	if len(open) == 0 {
+		return done, errors.Join(failures...)
+	}
+	started, err := s.startGroup(ctx, now, open, true)
+	if err == nil || !isDuplicateSlot(err) {
+		note(started, err)
+		return done, errors.Join(failures...)
+	}
+	for _, w := range open {
+		started, err := s.startGroup(ctx, now, []executor.Work{w}, true)
+		if isDuplicateSlot(err) {
+			if held, err = slotHolders(ctx, s.db, []executor.Work{w}); err == nil {
+				started, err = s.skip(ctx, now, w, held[w.JobID])
+			}
+		}
+		note(started, err)
 	}
 	return done, errors.Join(failures...)
 }
 
-// skip ends a row whose job's slot is held.
-func (s *Executions) skip(ctx context.Context, now time.Time, work executor.Work) (map[int64]executor.Started, error) {
-	reason := "the previous run was still under way"
-	holders, err := queryAllSQL(ctx, s.db, scanInto[int64], "SELECT id FROM executions WHERE slot_job_id = ?", work.JobID)
-	if err != nil {
-		return nil, translate(err)
+// slotHolders tells which executions beside these keep their jobs from running,
+// by job.
+func slotHolders(ctx context.Context, q querier, works []executor.Work) (map[int64]int64, error) {
+	jobs := ids(works, func(w executor.Work) int64 { return w.JobID })
+	own := ids(works, func(w executor.Work) int64 { return w.ID })
+	type row struct{ job, id int64 }
+	rows, err := queryAllSQL(ctx, q, func(rows *sql.Rows) (r row, err error) {
+		err = rows.Scan(&r.job, &r.id)
+		return r, err
+	}, "SELECT job_id, MIN(id) FROM executions WHERE job_id IN ("+placeholders(len(jobs))+`) AND status IN ('pending', 'queued', 'running')
+		AND (slot_job_id IS NOT NULL OR status = 'running') AND id NOT IN (`+placeholders(len(own))+") GROUP BY job_id", slices.Concat(jobs, own)...)
+	held := make(map[int64]int64, len(rows))
+	for _, r := range rows {
+		held[r.job] = r.id
 	}
-	if len(holders) > 0 {
-		reason = fmt.Sprintf("execution %d of this job was still running", holders[0])
+	return held, err
+}
+
+// skip ends a row whose job's slot is held, by an execution or, where that has
+// just ended, nobody knows by which.
+func (s *Executions) skip(ctx context.Context, now time.Time, work executor.Work, holder int64) (map[int64]executor.Started, error) {
+	reason := "the previous run was still under way"
+	if holder != 0 {
+		reason = fmt.Sprintf("execution %d of this job was still running", holder)
 	}
 	var ended []int64
-	err = inTx(ctx, s.db, func(tx *sql.Tx) (err error) {
+	err := inTx(ctx, s.db, func(tx *sql.Tx) (err error) {
 		ended, err = endWaiting(ctx, tx, now, ending{
 			status: execution.Skipped, reason: reason, where: "id = ? AND attempt = ? AND not_before <= ?",
 			args: []any{work.ID, work.Attempt, utc(now)},
