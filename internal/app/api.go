@@ -59,6 +59,7 @@ func newHTTP(ctx context.Context, env Env) (http.Handler, func() error, error) {
 		Jobs:        job.NewService(jobs, dispatcher, dispatch.LookAhead, env.Now),
 		Runner:      dispatcher,
 		History:     mysql.NewHistory(db),
+		Summaries:   mysql.NewRollups(db),
 		Replies:     mysql.NewReplies(db),
 		Health:      health{db, dispatcher},
 		CORSOrigins: cfg.CORSOrigins,

@@ -251,3 +251,9 @@ func bucketValue(bucket int) int64 {
 	}
 	return int64(math.Round(2 * float64(low) * float64(high) / float64(low+high)))
 }
+
+// UnderWay is how many executions have not ended.
+type UnderWay struct {
+	Running int64
+	Waiting int64 // that are due, or wait for another attempt
+}

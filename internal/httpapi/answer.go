@@ -18,8 +18,9 @@ type One[T any] struct {
 	Location string
 	// Version is the ETag; 0 sends none.
 	Version int
-	// Revalidate adds a weak ETag over the data, and 304 for who has it.
-	Revalidate bool
+	// Revalidate is what a weak ETag is taken over, with 304 for who has it;
+	// nil sends none.
+	Revalidate any
 }
 
 // List answers with a page of things.
@@ -97,9 +98,7 @@ func (a One[T]) render(now Timestamp) rendered {
 	if a.Version > 0 {
 		out.header["ETag"] = etag(a.Version)
 	}
-	if a.Revalidate {
-		out.revalidated = a.Data
-	}
+	out.revalidated = a.Revalidate
 	return out
 }
 

@@ -22,6 +22,8 @@ type documentation struct {
 	success   reflect.Type
 	conflicts bool
 	text      bool // the answer is had as text too
+	// revalidates says that answers other than lists bear a weak ETag too.
+	revalidates bool
 }
 
 func (d documentation) write() {
@@ -45,11 +47,11 @@ func (d documentation) write() {
 			Description: http.StatusText(status), Content: d.content(reflect.TypeFor[ErrorEnvelope]()),
 		}
 	}
-	if _, list := d.success.FieldByName("Meta"); list {
-		d.op.Responses[strconv.Itoa(http.StatusNotModified)] = &huma.Response{Description: "The client has the list as it is."}
+	if d.weaklyTagged() {
+		d.op.Responses[strconv.Itoa(http.StatusNotModified)] = &huma.Response{Description: "The client has this as it is."}
 		d.op.Parameters = append(d.op.Parameters, &huma.Param{
 			Name: "If-None-Match", In: "header", Schema: &huma.Schema{Type: huma.TypeString},
-			Description: "The ETag of the list that the client has; 304 where it is still the same.",
+			Description: "The ETag of what the client has; 304 where it is still the same.",
 		})
 	}
 	for status, response := range d.op.Responses {
@@ -64,6 +66,12 @@ func (d documentation) content(t reflect.Type) map[string]*huma.MediaType {
 func (d documentation) has(field string) bool {
 	_, ok := d.input.FieldByName(field)
 	return ok
+}
+
+// weaklyTagged reports whether answers bear a weak ETag.
+func (d documentation) weaklyTagged() bool {
+	_, list := d.success.FieldByName("Meta")
+	return list || d.revalidates
 }
 
 // failures are the statuses of the errors.
@@ -113,9 +121,8 @@ func (d documentation) headers(status string) map[string]*huma.Param {
 		headers["RateLimit-Reset"] = numberHeader("The seconds until the next window.")
 	}
 	succeeded := status[0] == '2'
-	_, list := d.success.FieldByName("Meta")
 	switch {
-	case list && (succeeded || status == "304"):
+	case d.weaklyTagged() && (succeeded || status == "304"):
 		headers["ETag"] = textHeader("Weak; for If-None-Match.")
 	case versioned[d.success] && succeeded:
 		headers["ETag"] = textHeader("The version; for If-Match.")

@@ -31,6 +31,7 @@ type routeOptions struct {
 	text bool
 	// neverConflicts keeps 409 out of the document.
 	neverConflicts bool
+	revalidates    bool
 }
 
 // creates makes 201 the documented success.
@@ -38,6 +39,9 @@ func creates(o *routeOptions) { o.op.DefaultStatus = http.StatusCreated }
 
 // neverConflicts is for routes that change nothing that could be in the way.
 func neverConflicts(o *routeOptions) { o.neverConflicts = true }
+
+// revalidates documents that the answer bears a weak ETag.
+func revalidates(o *routeOptions) { o.revalidates = true }
 
 // takesToken documents that a public route looks at a bearer token too.
 func takesToken(o *routeOptions) {
@@ -89,7 +93,7 @@ func route[I any, A answer](s *server, method, path string, needs account.Role, 
 	}
 	documentation{
 		op: op, registry: s.api.OpenAPI().Components.Schemas, needs: needs, scope: scopeOf(method, path),
-		input: reflect.TypeFor[I](), success: a.documents(), conflicts: !o.neverConflicts, text: o.text,
+		input: reflect.TypeFor[I](), success: a.documents(), conflicts: !o.neverConflicts, text: o.text, revalidates: o.revalidates,
 	}.write()
 	s.accesses = append(s.accesses, access{Method: method, Path: path, Needs: needs, Scope: scopeOf(method, path)})
 	_, takesBody := reflect.TypeFor[I]().FieldByName("Body")

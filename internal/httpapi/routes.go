@@ -77,6 +77,13 @@ func (s *server) routes() {
 		explained("The request is the one that the execution was made with, whatever the job's has become; secret headers have their present values, unless the job calls another host by now. "+
 			"409 where the job is deleted, or must not overlap and a run is in progress."))
 
+	route(s, "GET", "/jobs/{id}/stats", viewer, "jobs", "Sum up a job's executions", s.jobStats, revalidates)
+	route(s, "GET", "/dashboard", viewer, "dashboard", "See how everything is", s.dashboard, revalidates)
+	route(s, "GET", "/dashboard/stats", viewer, "dashboard", "Sum up executions", s.dashboardStats, revalidates)
+	route(s, "GET", "/dashboard/timeline", viewer, "dashboard", "Sum up executions by hour or day", s.dashboardTimeline, revalidates)
+	route(s, "GET", "/dashboard/upcoming", viewer, "dashboard", "List the jobs that run next", s.dashboardUpcoming, revalidates)
+	route(s, "GET", "/dashboard/failures", viewer, "dashboard", "List the jobs whose last run failed", s.dashboardFailures, revalidates)
+
 	route(s, "GET", "/health", public, "health", "Is the service well", s.health)
 	route(s, "GET", "/health/live", public, "health", "Is the process alive", s.live)
 	route(s, "GET", "/health/ready", public, "health", "Can requests be answered", s.ready)

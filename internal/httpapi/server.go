@@ -22,6 +22,7 @@ type Deps struct {
 	Jobs       *job.Service
 	Runner     Runner
 	History    HistoryReader
+	Summaries  Summaries
 	Replies    Replies
 	Health     Health
 	// CORSOrigins are the exact origins that browsers may call from.
@@ -83,6 +84,25 @@ type Runner interface {
 type HistoryReader interface {
 	List(ctx context.Context, q execution.Query) (execution.Page, error)
 	Get(ctx context.Context, id int64) (execution.Execution, error)
+}
+
+// Summaries reads what executions add up to. Spans of time are whole hours in
+// UTC, without their end.
+type Summaries interface {
+	// Totals is by category, the busiest first; without those of which nothing
+	// ended.
+	Totals(ctx context.Context, from, to time.Time) ([]job.CategoryTotals, error)
+	// Timeline is between each of the bounds and the next.
+	Timeline(ctx context.Context, bounds []time.Time) ([]execution.Summary, error)
+	OfJob(ctx context.Context, jobID int64, from, to time.Time) (execution.Summary, error)
+	// UnderWay counts what is due by now and has not ended: of a job, or of all
+	// at 0.
+	UnderWay(ctx context.Context, jobID int64, from, to, now time.Time) (execution.UnderWay, error)
+	Counts(ctx context.Context) (job.Counts, error)
+	// Recent are the newest executions that are due by now, without attempts.
+	Recent(ctx context.Context, now time.Time, limit int) ([]execution.Execution, error)
+	Upcoming(ctx context.Context, now time.Time, limit int) ([]job.Upcoming, error)
+	Failing(ctx context.Context, limit int) ([]job.Failing, error)
 }
 
 // Health checks what the API cannot do without; each answers nil where it is

@@ -1,0 +1,181 @@
+package mysql
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/doug-martin/goqu/v9"
+
+	"github.com/cronjobs/cronjobs/internal/execution"
+	"github.com/cronjobs/cronjobs/internal/job"
+)
+
+// pendingSamples is read beside what is folded, in one statement, which sees
+// one state of the database: what a fold moves is in one place or the other.
+const pendingSamples = " UNION ALL SELECT TRUE, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, samples, 0, 0, NULL FROM rollup_deltas"
+
+// totalsSpan selects totals; their span and the two ends of a time follow.
+const totalsSpan = "SELECT FALSE AS pending, start, category_id, " + summaryColumns + " FROM rollup_totals WHERE span = ? AND start >= ? AND start < ?"
+
+// readSummaries runs a query for summaries that pendingSamples ends. stored is
+// called for each of those that are folded, pending for each sample that is
+// not.
+func readSummaries(ctx context.Context, q querier, stored func(start time.Time, category int64, s *storedSummary) error, pending func(execution.Sample),
+	query string, args ...any,
+) error {
+	_, err := queryAllSQL(ctx, q, func(rows *sql.Rows) (_ struct{}, err error) {
+		var (
+			waits    bool
+			start    sql.NullTime
+			category int64
+			s        storedSummary
+		)
+		if err := rows.Scan(append([]any{&waits, &start, &category}, s.targets()...)...); err != nil {
+			return struct{}{}, err
+		}
+		if waits {
+			return struct{}{}, decodeSamples(s.durations, pending)
+		}
+		return struct{}{}, stored(start.Time, category, &s)
+	}, query+pendingSamples, args...)
+	return translate(err)
+}
+
+// within reports whether a sample counts between two times.
+func within(s execution.Sample, from, to time.Time) bool {
+	return !s.ScheduledFor.Before(from) && s.ScheduledFor.Before(to)
+}
+
+// Totals sums up the executions of whole hours, by category, the busiest
+// category first. Days that lie between are read as such.
+func (s *Rollups) Totals(ctx context.Context, from, to time.Time) ([]job.CategoryTotals, error) {
+	const day = 24 * time.Hour
+	firstDay, lastDay := from.Add(day-1).Truncate(day), to.Truncate(day)
+	query, args := totalsSpan, []any{spanCategoryHour, from, to}
+	if firstDay.Before(lastDay) {
+		query = totalsSpan + " UNION ALL " + totalsSpan + " UNION ALL " + totalsSpan
+		args = []any{spanCategoryHour, from, firstDay, spanCategoryDay, firstDay, lastDay, spanCategoryHour, lastDay, to}
+	}
+	byCategory := map[int64]*execution.Summary{}
+	err := readSummaries(ctx, s.db, func(_ time.Time, category int64, stored *storedSummary) error {
+		return stored.addTo(summaryAt(byCategory, category))
+	}, func(sample execution.Sample) {
+		if within(sample, from, to) {
+			summaryAt(byCategory, sample.CategoryID).Add(sample)
+		}
+	}, query, args...)
+	if err != nil || len(byCategory) == 0 {
+		return nil, err
+	}
+	ids := slices.Sorted(maps.Keys(byCategory))
+	refs, err := queryAll(ctx, s.db, dialect.From(goqu.T("categories").As("c")).
+		Select(categoryTable.Col("id"), categoryTable.Col("name"), categoryTable.Col("color"), categoryTable.Col("status")).
+		Where(categoryTable.Col("id").In(ids)), scanCategoryRef)
+	if err != nil {
+		return nil, translate(err)
+	}
+	totals := make([]job.CategoryTotals, len(ids))
+	for i, id := range ids {
+		totals[i] = job.CategoryTotals{Category: job.CategoryRef{ID: id}, Summary: *byCategory[id]}
+		if at := slices.IndexFunc(refs, func(c job.CategoryRef) bool { return c.ID == id }); at >= 0 {
+			totals[i].Category = refs[at]
+		}
+	}
+	slices.SortStableFunc(totals, func(a, b job.CategoryTotals) int { return cmp.Compare(b.Summary.Total(), a.Summary.Total()) })
+	return totals, nil
+}
+
+func scanCategoryRef(rows *sql.Rows) (c job.CategoryRef, err error) {
+	err = rows.Scan(&c.ID, &c.Name, &c.Color, &c.Status)
+	return c, err
+}
+
+// Timeline sums up the executions between each of the bounds and the next;
+// bounds are whole hours and ascend.
+func (s *Rollups) Timeline(ctx context.Context, bounds []time.Time) ([]execution.Summary, error) {
+	sums := make([]execution.Summary, len(bounds)-1)
+	at := func(start time.Time) *execution.Summary {
+		i, found := slices.BinarySearchFunc(bounds, start, time.Time.Compare)
+		if !found {
+			i--
+		}
+		if i < 0 || i >= len(sums) {
+			return nil
+		}
+		return &sums[i]
+	}
+	span := spanDay
+	if slices.ContainsFunc(bounds, func(t time.Time) bool { return t.Unix()%daySeconds != 0 }) {
+		span = spanHour
+	}
+	err := readSummaries(ctx, s.db, func(start time.Time, _ int64, stored *storedSummary) error {
+		return stored.addTo(at(start))
+	}, func(sample execution.Sample) {
+		if sum := at(sample.ScheduledFor); sum != nil {
+			sum.Add(sample)
+		}
+	}, totalsSpan, span, bounds[0], bounds[len(bounds)-1])
+	return sums, err
+}
+
+// OfJob sums up the executions of a job in whole hours.
+func (s *Rollups) OfJob(ctx context.Context, jobID int64, from, to time.Time) (execution.Summary, error) {
+	var sum execution.Summary
+	err := readSummaries(ctx, s.db, func(_ time.Time, _ int64, stored *storedSummary) error {
+		return stored.addTo(&sum)
+	}, func(sample execution.Sample) {
+		if sample.JobID == jobID && within(sample, from, to) {
+			sum.Add(sample)
+		}
+	}, "SELECT FALSE AS pending, hour, category_id, "+summaryColumns+" FROM rollups WHERE job_id = ? AND hour >= ? AND hour < ?", jobID, from, to)
+	return sum, err
+}
+
+// UnderWay counts the executions between two times that have not ended and are
+// due by now: of a job, or of all where it is 0.
+func (s *Rollups) UnderWay(ctx context.Context, jobID int64, from, to, now time.Time) (execution.UnderWay, error) {
+	where := []goqu.Expression{
+		goqu.C("status").In("pending", "queued", "running"),
+		goqu.C("scheduled_for").Gte(utc(from)), goqu.C("scheduled_for").Lt(utc(to)), goqu.C("scheduled_for").Lte(utc(now)),
+	}
+	if jobID != 0 {
+		where = append(where, goqu.C("job_id").Eq(jobID))
+	}
+	counted, err := queryOne(ctx, s.db,
+		dialect.From("executions").Select(goqu.L("COALESCE(SUM(status = 'running'), 0)"), goqu.L("COALESCE(SUM(status <> 'running'), 0)")).Where(where...),
+		func(rows *sql.Rows) (u execution.UnderWay, err error) {
+			err = rows.Scan(&u.Running, &u.Waiting)
+			return u, err
+		})
+	return counted, translate(err)
+}
+
+// Counts counts jobs and categories.
+func (s *Rollups) Counts(ctx context.Context) (job.Counts, error) {
+	var counts job.Counts
+	_, err := queryAllSQL(ctx, s.db, func(rows *sql.Rows) (_ struct{}, err error) {
+		var what string
+		var n int64
+		if err := rows.Scan(&what, &n); err != nil {
+			return struct{}{}, err
+		}
+		of := map[string]*int64{
+			"job active": &counts.ActiveJobs, "job inactive": &counts.InactiveJobs, "job failed": &counts.FailedJobs,
+			"category active": &counts.ActiveCategories,
+		}[what]
+		if of != nil {
+			*of = n
+		}
+		if strings.HasPrefix(what, "category") {
+			counts.Categories += n
+		}
+		return struct{}{}, nil
+	}, `SELECT CONCAT('job ', status), COUNT(*) FROM jobs WHERE name_key IS NOT NULL GROUP BY status
+		UNION ALL SELECT CONCAT('category ', status), COUNT(*) FROM categories GROUP BY status`)
+	return counts, translate(err)
+}
