@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -200,4 +201,23 @@ func number(text string) float64 {
 		panic(err)
 	}
 	return n
+}
+
+func TestACopyOfAJobWithoutItsSecretDoesNotRunEither(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.category("Reports")
+	d.want(201, "POST", "/jobs/import", jobsOf(named("Masked", "Reports", `"headers":{"Authorization":"********"}`)))
+	source := fmt.Sprintf("%.0f", d.want(200, "GET", "/jobs", "").items()[0]["id"])
+	copied := d.want(201, "POST", "/jobs/"+source+"/duplicate", "")
+	if copied.data()["statusReason"] == nil {
+		t.Errorf("the copy does not say what is missing: %s", copied.raw)
+	}
+	d.want(400, "POST", "/jobs/"+copied.id()+"/resume", "")
+	bulk := d.want(200, "POST", "/jobs/bulk", `{"action":"resume","ids":[`+copied.id()+`]}`).data()
+	if bulk["failed"] != 1.0 {
+		t.Errorf("resumed: %v", bulk)
+	}
+	d.want(200, "PATCH", "/jobs/"+copied.id(), `{"headers":{"Authorization":"Bearer x"}}`)
+	d.want(200, "POST", "/jobs/"+copied.id()+"/resume", "")
 }

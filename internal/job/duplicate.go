@@ -25,10 +25,14 @@ func CopyName(name string, n int) string {
 func (s *Service) Duplicate(ctx context.Context, id, by int64) (Job, error) {
 	now := s.now()
 	return s.store.DuplicateJob(ctx, id, now, func(source Job) Job {
-		return Job{
+		copied := Job{
 			Name: source.Name, Description: source.Description, CronPattern: source.CronPattern, Timezone: source.Timezone,
 			CategoryID: source.CategoryID, Request: source.Request, MisfirePolicy: source.MisfirePolicy,
 			Status: Inactive, Revision: 1, Version: 1, CreatedBy: by, CreatedAt: now, UpdatedAt: now,
 		}
+		if len(source.Request.missingSecrets()) > 0 {
+			copied.StatusReason = reasonSecretMissing
+		}
+		return copied
 	})
 }

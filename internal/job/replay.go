@@ -19,7 +19,8 @@ func (r Request) ReplayedUnder(present Request) Request {
 			continue
 		}
 		for other, now := range present.Headers {
-			if strings.EqualFold(name, other) && IsSecretHeader(other, present.SecretHeaders) {
+			// A mask stands for a value that is missing.
+			if strings.EqualFold(name, other) && IsSecretHeader(other, present.SecretHeaders) && now != Mask {
 				headers[name] = now
 			}
 		}

@@ -28,6 +28,10 @@ func TestReplayedUnder(t *testing.T) {
 			Request{URL: "https://b.example/x", Headers: map[string]string{"Authorization": "new"}},
 			headers("old"),
 		},
+		"it is missing": {
+			Request{URL: "https://a.example/x", Headers: map[string]string{"Authorization": Mask}},
+			headers("old"),
+		},
 		"it is gone": {Request{URL: "https://a.example/x"}, headers("old")},
 	} {
 		t.Run(name, func(t *testing.T) {
