@@ -156,6 +156,7 @@ func newServer(deps Deps) *server {
 func (s *server) handler() http.Handler {
 	var h http.Handler = s.router
 	for _, around := range []func(http.Handler) http.Handler{
+		compress,
 		s.identify,
 		answerHead,
 		forgiveSlash,
