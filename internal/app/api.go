@@ -60,6 +60,7 @@ func newHTTP(ctx context.Context, env Env) (http.Handler, func() error, error) {
 		Runner:      dispatcher,
 		History:     mysql.NewHistory(db),
 		Summaries:   mysql.NewRollups(db),
+		Remover:     mysql.NewRetention(db),
 		Replies:     mysql.NewReplies(db),
 		Health:      health{db, dispatcher},
 		CORSOrigins: cfg.CORSOrigins,

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/dispatch"
-	"github.com/cronjobs/cronjobs/internal/mysql"
 )
 
 // TickEvent is what the scheduler sends. Its own fields (time, source, …) do
@@ -30,6 +29,7 @@ type TickResult struct {
 	Recovered  int   `json:"recovered"`
 	Synced     int   `json:"synced"`
 	Folded     int   `json:"folded"`
+	Purged     int   `json:"purged"`
 	SkewMs     int64 `json:"skewMs"`
 	DurationMs int64 `json:"durationMs"`
 	Cut        bool  `json:"cut"`
@@ -54,7 +54,7 @@ func NewTick(ctx context.Context, env Env) (handler TickHandler, closeAll func()
 	if err != nil {
 		return nil, nil, err
 	}
-	upkeep := upkeep{rollups: mysql.NewRollups(db)}
+	upkeep := newUpkeep(db, env)
 	return func(ctx context.Context, event TickEvent) (TickResult, error) {
 		return tick(ctx, dispatcher, upkeep, event, env.Log)
 	}, db.Close, nil
@@ -74,7 +74,7 @@ func tick(ctx context.Context, dispatcher *dispatch.Dispatcher, upkeep upkeep, e
 	err = errors.Join(err, upkeepErr)
 	result := TickResult{
 		Claimed: report.Claimed, Jobs: report.Jobs, Missed: report.Missed, SetAside: report.SetAside, Hidden: report.Hidden,
-		Resent: report.Resent + resent, Recovered: report.Recovered, Synced: report.Synced, Folded: upkept.folded,
+		Resent: report.Resent + resent, Recovered: report.Recovered, Synced: report.Synced, Folded: upkept.folded, Purged: upkept.purged,
 		SkewMs: report.Skew.Milliseconds(), DurationMs: time.Since(began).Milliseconds(), Cut: report.Cut,
 	}
 	level := slog.LevelDebug

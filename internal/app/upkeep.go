@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/mysql"
@@ -14,26 +16,49 @@ const upkeepMargin = 10 * time.Second
 // upkeep is what a tick does when everything due is on its way: it can always
 // wait for the next one.
 type upkeep struct {
-	rollups *mysql.Rollups
+	rollups   *mysql.Rollups
+	retention *mysql.Retention
+	keep      mysql.Keep // nothing is removed where it is not set
+	now       func() time.Time
+}
+
+// purgeTime is how long one tick removes what is old.
+const purgeTime = time.Second
+
+func newUpkeep(db *sql.DB, env Env) upkeep {
+	return upkeep{
+		rollups: mysql.NewRollups(db), retention: mysql.NewRetention(db),
+		keep: mysql.Keep{Days: env.Config.RetentionDays, Runs: env.Config.RetentionRuns}, now: env.Now,
+	}
 }
 
 // upkept is what it did.
 type upkept struct {
 	folded int // rows of ended executions that became summaries
+	purged int // old executions that were removed
 }
 
 func (u upkeep) run(ctx context.Context) (did upkept, err error) {
+	folding := u.fold(ctx, &did)
+	if !inTime(ctx) || u.keep == (mysql.Keep{}) {
+		return did, folding
+	}
+	until := time.Now().Add(purgeTime)
+	var purging error
+	did.purged, purging = u.retention.Purge(ctx, u.now(), u.keep, func() bool { return inTime(ctx) && time.Now().Before(until) })
+	_, expiring := u.retention.PurgeExpired(ctx, u.now())
+	return did, errors.Join(folding, purging, expiring)
+}
+
+func (u upkeep) fold(ctx context.Context, did *upkept) error {
 	for inTime(ctx) {
 		folded, err := u.rollups.Fold(ctx)
-		if err != nil {
-			return did, err
-		}
-		if folded == 0 {
-			break
+		if err != nil || folded == 0 {
+			return err
 		}
 		did.folded += folded
 	}
-	return did, nil
+	return nil
 }
 
 // inTime reports whether there is time for more.

@@ -79,7 +79,7 @@ func newSystemOf(t *testing.T, config account.Config) *system {
 		t.Fatal(err)
 	}
 	s.Handler = httpapi.New(httpapi.Deps{
-		Accounts: accounts, History: mysql.NewHistory(s.db), Summaries: mysql.NewRollups(s.db), Now: s.now, Log: slog.New(slog.DiscardHandler),
+		Accounts: accounts, History: mysql.NewHistory(s.db), Summaries: mysql.NewRollups(s.db), Remover: mysql.NewRetention(s.db), Now: s.now, Log: slog.New(slog.DiscardHandler),
 		Jobs: job.NewService(mysql.NewJobs(s.db), nil, 0, s.now),
 	})
 	return s

@@ -297,3 +297,27 @@ func TestDashboard(t *testing.T) {
 		t.Errorf("ETag %q and %q, generated at %v", tag, again.header.Get("ETag"), again.at("data", "generatedAt"))
 	}
 }
+
+func TestDeleteHistory(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	busy(t, s)
+	token := s.tokenOf(t, account.Admin)
+	got := s.send(t, "DELETE", "/history?before=2026-01-31T11:02:00Z", token, "").must(200)
+	if diff := cmp.Diff(map[string]any{"deleted": 103.0, "complete": true}, got.at("data")); diff != "" {
+		t.Errorf("data (-want +got):\n%s", diff)
+	}
+	if left := s.send(t, "GET", "/history", token, "").must(200).at("meta", "total"); left != 5.0 {
+		t.Errorf("%v are left", left)
+	}
+	if total := s.send(t, "GET", "/dashboard/stats", token, "").must(200).at("data", "executions", "total"); total != 113.0 {
+		t.Errorf("the summaries count %v", total)
+	}
+	if again := s.send(t, "DELETE", "/history?before=2026-01-31T11:02:00Z", token, "").must(200); again.at("data", "deleted") != 0.0 {
+		t.Errorf("once more: %s", again.raw)
+	}
+	for _, query := range []string{"", "?before=", "?before=2026-01-31T12:00:01Z", "?before=2026-01-01", "?jobId=1&before=2026-01-01T00:00:00Z"} {
+		s.send(t, "DELETE", "/history"+query, token, "").must(400)
+	}
+	s.send(t, "DELETE", "/history?before=2026-01-01T00:00:00Z", s.tokenOf(t, account.Operator), "").must(403)
+}

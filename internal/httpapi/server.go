@@ -23,6 +23,7 @@ type Deps struct {
 	Runner     Runner
 	History    HistoryReader
 	Summaries  Summaries
+	Remover    Remover
 	Replies    Replies
 	Health     Health
 	// CORSOrigins are the exact origins that browsers may call from.
@@ -103,6 +104,13 @@ type Summaries interface {
 	Recent(ctx context.Context, now time.Time, limit int) ([]execution.Execution, error)
 	Upcoming(ctx context.Context, now time.Time, limit int) ([]job.Upcoming, error)
 	Failing(ctx context.Context, limit int) ([]job.Failing, error)
+}
+
+// Remover removes executions that have ended and whose instant lies before a
+// time, a batch at a time while more says so. It answers how many, and whether
+// these were all.
+type Remover interface {
+	RemoveBefore(ctx context.Context, before time.Time, more func() bool) (removed int, all bool, err error)
 }
 
 // Health checks what the API cannot do without; each answers nil where it is
