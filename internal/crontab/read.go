@@ -22,8 +22,8 @@ const (
 // headers fit in.
 const maxLine = 256 << 10
 
-// maxFaults bounds the faults that are kept, of lines that are no jobs and of
-// one command.
+// maxFaults is after how many faults of lines that are no jobs reading ends, and
+// how many of one command are kept.
 const maxFaults = 100
 
 var (
@@ -40,6 +40,10 @@ func Read(text string) (items []job.ImportItem, faults []apperr.Field) {
 	for line := range strings.Lines(text) {
 		r.number++
 		r.line(strings.TrimRight(line, "\r\n"))
+		if len(r.faults) == maxFaults {
+			r.faults[maxFaults-1].Message += "; the lines below were not read"
+			break
+		}
 		if len(r.items) > job.MaxImport {
 			r.fault("", "the crontab has more than %d jobs; import them in parts", job.MaxImport)
 			return nil, r.faults
@@ -64,9 +68,6 @@ func (r *reader) place() string { return fmt.Sprintf("line %d", r.number) }
 
 // fault notes a fault of a line that is no job.
 func (r *reader) fault(field, format string, args ...any) {
-	if len(r.faults) == maxFaults {
-		return
-	}
 	if field != "" {
 		field = "." + field
 	}

@@ -43,41 +43,45 @@ func TestCalls(t *testing.T) {
 	}
 	form := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
 	const url = "https://a.example/x"
-	tests := map[string]call{
-		`curl https://a.example/x`:                                                            {url, "GET", "", nil},
-		`/usr/bin/curl -sSfL -o /dev/null https://a.example/x`:                                {url, "GET", "", nil},
-		`curl -fsSo/dev/null --url https://a.example/x >/dev/null 2>&1`:                       {url, "GET", "", nil},
-		`curl a.example/x`:                                                                    {"http://a.example/x", "GET", "", nil},
-		`curl -- https://a.example/x`:                                                         {url, "GET", "", nil},
-		`curl -XPUT https://a.example/x`:                                                      {url, "PUT", "", nil},
-		`curl --request DELETE https://a.example/x`:                                           {url, "DELETE", "", nil},
-		`curl -I https://a.example/x`:                                                         {url, "HEAD", "", nil},
-		`curl -H 'X-A:  b: c ' -HX-B:d -H 'X-C;' https://a.example/x`:                         {url, "GET", "", map[string]string{"X-A": "b: c", "X-B": "d", "X-C": ""}},
-		`curl -H 'Expect:' https://a.example/x`:                                               {url, "GET", "", nil},
-		`curl -d a=1 -d b=2 https://a.example/x`:                                              {url, "POST", `"a=1&b=2"`, form},
-		`curl -d '{"a": 1}' -H 'content-type: application/json' https://a.example/x`:          {url, "POST", `{"a": 1}`, map[string]string{"content-type": "application/json"}},
-		`curl -d '{"a":1}' -H Content-Type: https://a.example/x`:                              {url, "POST", `{"a":1}`, nil},
-		`curl --json '{"a":' --json '1}' https://a.example/x`:                                 {url, "POST", `{"a":1}`, map[string]string{"Content-Type": "application/json", "Accept": "application/json"}},
-		`curl --data-raw @x https://a.example/x`:                                              {url, "POST", `"@x"`, form},
-		`curl --data-raw '"a"' https://a.example/x`:                                           {url, "POST", `"\"a\""`, form},
-		`curl --data-binary null https://a.example/x`:                                         {url, "POST", `"null"`, form},
-		`curl --data-raw ' {}' https://a.example/x`:                                           {url, "POST", `" {}"`, form},
-		`curl -d $'a\nb<&>' https://a.example/x`:                                              {url, "POST", `"a\nb<&>"`, form},
-		`curl -d '' https://a.example/x`:                                                      {url, "POST", "", form},
-		`curl -X PATCH -d 5 https://a.example/x`:                                              {url, "PATCH", "5", form},
-		`curl -G -d a=1 --data-urlencode 'b=c d/é' --data-urlencode '=&' https://a.example/x`: {url + "?a=1&b=c%20d%2F%C3%A9&%26", "GET", "", nil},
-		`curl -G -d a=1 'https://a.example/x?b=2#f'`:                                          {url + "?b=2&a=1#f", "GET", "", nil},
-		`curl -G -I -d a=1 https://a.example/x`:                                               {url + "?a=1", "HEAD", "", nil},
-		`curl -u me:pa\%ss https://a.example/x`:                                               {url, "GET", "", map[string]string{"Authorization": "Basic bWU6cGElc3M="}},
-		`curl --oauth2-bearer abc https://a.example/x`:                                        {url, "GET", "", map[string]string{"Authorization": "Bearer abc"}},
-		`curl -u a:b -H 'Authorization: mine' https://a.example/x`:                            {url, "GET", "", map[string]string{"Authorization": "mine"}},
-		`curl -A 'me/1' -e https://r.example/ -b 'a=b; c=d' https://a.example/x`:              {url, "GET", "", map[string]string{"User-Agent": "me/1", "Referer": "https://r.example/", "Cookie": "a=b; c=d"}},
-		`curl 'https://a.example/x\%20y?a=1&b=2'`:                                             {url + "%20y?a=1&b=2", "GET", "", nil},
-		`curl https://a.example/x?a=1 # why`:                                                  {url + "?a=1", "GET", "", nil},
-		`curl -g 'https://[::1]:8080/{x}'`:                                                    {"https://[::1]:8080/{x}", "GET", "", nil},
-		`curl 'https://[::1]/x'`:                                                              {"https://[::1]/x", "GET", "", nil},
+	tests := []struct {
+		command string
+		want    call
+	}{
+		{`curl https://a.example/x`, call{url, "GET", "", nil}},
+		{`/usr/bin/curl -sSfL -o /dev/null https://a.example/x`, call{url, "GET", "", nil}},
+		{`curl -fsSo/dev/null --url https://a.example/x >/dev/null 2>&1`, call{url, "GET", "", nil}},
+		{`curl a.example/x`, call{"http://a.example/x", "GET", "", nil}},
+		{`curl -- https://a.example/x`, call{url, "GET", "", nil}},
+		{`curl -XPUT https://a.example/x`, call{url, "PUT", "", nil}},
+		{`curl --request DELETE https://a.example/x`, call{url, "DELETE", "", nil}},
+		{`curl -I https://a.example/x`, call{url, "HEAD", "", nil}},
+		{`curl -H 'X-A:  b: c ' -HX-B:d -H 'X-C;' https://a.example/x`, call{url, "GET", "", map[string]string{"X-A": "b: c", "X-B": "d", "X-C": ""}}},
+		{`curl -H 'Expect:' https://a.example/x`, call{url, "GET", "", nil}},
+		{`curl -d a=1 -d b=2 https://a.example/x`, call{url, "POST", `"a=1&b=2"`, form}},
+		{`curl -d '{"a": 1}' -H 'content-type: application/json' https://a.example/x`, call{url, "POST", `{"a": 1}`, map[string]string{"content-type": "application/json"}}},
+		{`curl -d '{"a":1}' -H Content-Type: https://a.example/x`, call{url, "POST", `{"a":1}`, nil}},
+		{`curl --json '{"a":' --json '1}' https://a.example/x`, call{url, "POST", `{"a":1}`, map[string]string{"Content-Type": "application/json", "Accept": "application/json"}}},
+		{`curl --data-raw @x https://a.example/x`, call{url, "POST", `"@x"`, form}},
+		{`curl --data-raw '"a"' https://a.example/x`, call{url, "POST", `"\"a\""`, form}},
+		{`curl --data-binary null https://a.example/x`, call{url, "POST", `"null"`, form}},
+		{`curl --data-raw ' {}' https://a.example/x`, call{url, "POST", `" {}"`, form}},
+		{`curl -d $'a\nb<&>' https://a.example/x`, call{url, "POST", `"a\nb<&>"`, form}},
+		{`curl -d '' https://a.example/x`, call{url, "POST", "", form}},
+		{`curl -X PATCH -d 5 https://a.example/x`, call{url, "PATCH", "5", form}},
+		{`curl -G -d a=1 --data-urlencode 'b=c d/+' --data-urlencode '=&' https://a.example/x`, call{url + "?a=1&b=c%20d%2F%2B&%26", "GET", "", nil}},
+		{`curl -G -d a=1 'https://a.example/x?b=2#f'`, call{url + "?b=2&a=1#f", "GET", "", nil}},
+		{`curl -G -I -d a=1 https://a.example/x`, call{url + "?a=1", "HEAD", "", nil}},
+		{`curl -u me:pa\%ss https://a.example/x`, call{url, "GET", "", map[string]string{"Authorization": "Basic bWU6cGElc3M="}}},
+		{`curl --oauth2-bearer abc https://a.example/x`, call{url, "GET", "", map[string]string{"Authorization": "Bearer abc"}}},
+		{`curl -u a:b -H 'Authorization: mine' https://a.example/x`, call{url, "GET", "", map[string]string{"Authorization": "mine"}}},
+		{`curl -A 'me/1' -e https://r.example/ -b 'a=b; c=d' https://a.example/x`, call{url, "GET", "", map[string]string{"User-Agent": "me/1", "Referer": "https://r.example/", "Cookie": "a=b; c=d"}}},
+		{`curl 'https://a.example/x\%20y?a=1&b=2'`, call{url + "%20y?a=1&b=2", "GET", "", nil}},
+		{`curl https://a.example/x?a=1 # why`, call{url + "?a=1", "GET", "", nil}},
+		{`curl -g 'https://[::1]:8080/{x}'`, call{"https://[::1]:8080/{x}", "GET", "", nil}},
+		{`curl 'https://[::1]/x'`, call{"https://[::1]/x", "GET", "", nil}},
 	}
-	for command, want := range tests {
+	for _, test := range tests {
+		command, want := test.command, test.want
 		item := one(t, "* * * * * "+command)
 		if len(item.Faults) > 0 {
 			t.Errorf("%s: faults %v", command, item.Faults)

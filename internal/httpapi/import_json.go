@@ -40,7 +40,7 @@ func splitImport(src []byte, faults *faultList) (jobs []json.RawMessage, ok bool
 	case len(bytes.TrimLeft(src, " \t\r\n")) == 0:
 		faults.add("", string(noBody))
 		return nil, false
-	case nestsDeeperThan(src, maxDepth+2): // a job is inside two more
+	case nestsDeeperThan(src, 2*maxDepth): // each job is looked at by itself
 		faults.add("", "is nested too deep")
 		return nil, false
 	case !json.Valid(src):

@@ -46,11 +46,16 @@ func (s *Jobs) ImportJobs(ctx context.Context, query job.ImportQuery, now time.T
 // are locked against changes, and so are jobs that may be replaced.
 func findForImport(ctx context.Context, tx *sql.Tx, query job.ImportQuery, now time.Time) (job.ImportFound, error) {
 	found := job.ImportFound{Jobs: map[string]job.Job{}, CategoryByID: map[int64]job.CategoryRef{}, CategoryByKey: map[string]job.CategoryRef{}}
-	jobs, err := jobsByName(ctx, tx, query.NameKeys, query.Replace)
+	jobs, err := jobsByName(ctx, tx, query.NameKeys)
 	if err != nil {
 		return found, err
 	}
 	if query.Replace && len(jobs) > 0 {
+		// Locked by id and not by name: ascending, as everybody does. Whoever was
+		// renamed meanwhile is found under the new name.
+		if _, err := lockJobs(ctx, tx, idsOf(jobs)); err != nil {
+			return found, err
+		}
 		full := selectJobs(goqu.T("jobs").As("j"), now).Where(jobTable.Col("id").In(idsOf(jobs)), notDeleted)
 		if jobs, err = queryAll(ctx, tx, full, scanJob); err != nil {
 			return found, err
@@ -68,14 +73,11 @@ func findForImport(ctx context.Context, tx *sql.Tx, query job.ImportQuery, now t
 }
 
 // jobsByName reads the ids and names of the jobs that have these names.
-func jobsByName(ctx context.Context, tx *sql.Tx, keys []string, lock bool) ([]job.Job, error) {
+func jobsByName(ctx context.Context, tx *sql.Tx, keys []string) ([]job.Job, error) {
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	query := dialect.From("jobs").Select("id", "name").Where(goqu.C("name_key").In(keys)).Order(goqu.C("id").Asc())
-	if lock {
-		query = query.ForUpdate(goqu.Wait)
-	}
+	query := dialect.From("jobs").Select("id", "name").Where(goqu.C("name_key").In(keys))
 	return queryAll(ctx, tx, query, func(rows *sql.Rows) (j job.Job, err error) {
 		err = rows.Scan(&j.ID, &j.Name)
 		return j, err
@@ -203,7 +205,7 @@ func insertJobs(ctx context.Context, tx *sql.Tx, jobs []job.Job) error {
 	}
 	// Read back rather than counted on: not every engine gives the rows of one
 	// statement ids in a row.
-	stored, err := jobsByName(ctx, tx, keys, false)
+	stored, err := jobsByName(ctx, tx, keys)
 	if err != nil {
 		return err
 	}
