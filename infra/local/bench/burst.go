@@ -112,7 +112,7 @@ func measure(ctx context.Context, server *database.Server, dir string, jobs int,
 		return measurement{}, err
 	}
 	defer func() { _ = t.server.Close() }()
-	db, err := mysql.Open(mysql.Options{Host: server.Host, Port: server.Port, User: server.User, Password: server.Password, Database: name})
+	db, err := mysql.Open(mysql.Options{Host: server.Host, Port: server.Port, User: server.User, Password: server.Password, Database: name, AnswerTimeout: storeTime})
 	if err != nil {
 		return measurement{}, err
 	}

@@ -42,9 +42,12 @@ func openStage(ctx context.Context, server *database.Server, name string) (*stag
 	return s, nil
 }
 
+// storeTime is what one statement that stores a measurement's jobs may take.
+const storeTime = 5 * time.Minute
+
 func (s *stage) options(conns int) mysql.Options {
 	return mysql.Options{
-		Host: s.server.Host, Port: s.server.Port, User: s.server.User, Password: s.server.Password, Database: s.name, MaxConns: conns,
+		Host: s.server.Host, Port: s.server.Port, User: s.server.User, Password: s.server.Password, Database: s.name, MaxConns: conns, AnswerTimeout: storeTime,
 	}
 }
 

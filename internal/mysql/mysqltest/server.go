@@ -62,6 +62,8 @@ func connect() (*server, error) {
 		at = mysql.Options{Host: started.Host, Port: started.Port, User: started.User, Password: started.Password}
 	}
 	say("database tests run on " + engine)
+	// Dozens of schemas are made at once, on machines that are busy.
+	at.AnswerTimeout = setUpTimeout
 
 	admin, err := mysql.Open(at)
 	if err != nil {
