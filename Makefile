@@ -116,6 +116,10 @@ generate-check: generate ## Fail where a generated file is stale
 templates: ## Check the AWS templates for every environment (needs python3)
 	infra/check-templates.sh
 
+.PHONY: lint-api
+lint-api: ## Lint the OpenAPI document (needs Node.js)
+	infra/contract/lint.sh
+
 .PHONY: ci
 ci: ## Run everything that CI runs
 	.ci/run

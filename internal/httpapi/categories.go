@@ -37,7 +37,7 @@ type categoryDetail struct {
 
 // categoryBody is what creating and replacing take.
 type categoryBody struct {
-	Name        string           `json:"name" doc:"1 to 100 characters, space around it aside; unique whatever its case."`
+	Name        string           `json:"name" checked:"later" pattern:"^\\s*\\S([\\s\\S]{0,98}\\S)?\\s*$" patternDescription:"1 to 100 characters, space around it aside" doc:"1 to 100 characters, space around it aside; unique whatever its case."`
 	Description Optional[string] `json:"description,omitzero" nullable:"true" maxLength:"1000"`
 	Color       string           `json:"color" pattern:"^#[0-9A-Fa-f]{6}$" patternDescription:"a colour such as #1A2B3C"`
 	Status      Optional[string] `json:"status,omitzero" enum:"active,inactive" absent:"active" doc:"The jobs of an inactive category do not fire."`
@@ -49,7 +49,7 @@ func (b categoryBody) input() job.CategoryInput {
 
 // categoryChange is what patching takes.
 type categoryChange struct {
-	Name        Optional[string] `json:"name,omitzero" doc:"1 to 100 characters, space around it aside; unique whatever its case."`
+	Name        Optional[string] `json:"name,omitzero" checked:"later" pattern:"^\\s*\\S([\\s\\S]{0,98}\\S)?\\s*$" patternDescription:"1 to 100 characters, space around it aside" doc:"1 to 100 characters, space around it aside; unique whatever its case."`
 	Description Optional[string] `json:"description,omitzero" nullable:"true" maxLength:"1000" doc:"Null removes it."`
 	Color       Optional[string] `json:"color,omitzero" pattern:"^#[0-9A-Fa-f]{6}$" patternDescription:"a colour such as #1A2B3C"`
 	Status      Optional[string] `json:"status,omitzero" enum:"active,inactive" doc:"The jobs of an inactive category do not fire."`
@@ -155,7 +155,7 @@ func (s *server) patchCategory(ctx context.Context, in *patchCategoryInput) (One
 type deleteCategoryInput struct {
 	ByID
 	Conditional
-	ReassignTo int64 `query:"reassignTo" minimum:"1" maximum:"9007199254740991" doc:"The category that its jobs go to; without it, a category that has jobs cannot be deleted (409)."`
+	ReassignTo int64 `query:"reassignTo" minimum:"1" maximum:"9007199254740991" example:"2" doc:"The category that its jobs go to; without it, a category that has jobs cannot be deleted (409)."`
 }
 
 func (s *server) deleteCategory(ctx context.Context, in *deleteCategoryInput) (None, error) {

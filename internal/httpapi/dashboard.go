@@ -17,9 +17,9 @@ const (
 	shownFailures = 5
 )
 
-// overviewView is the dashboard, but for the time at which it was made, which
+// OverviewView is the dashboard, but for the time at which it was made, which
 // the ETag does not cover.
-type overviewView struct {
+type OverviewView struct {
 	Jobs       jobCountsView      `json:"jobs"`
 	Categories categoryCountsView `json:"categories"`
 	Last24h    allStatsView       `json:"last24h"`
@@ -30,7 +30,7 @@ type overviewView struct {
 
 // dashboardView is the dashboard.
 type dashboardView struct {
-	overviewView
+	OverviewView
 	GeneratedAt Timestamp `json:"generatedAt"`
 }
 
@@ -51,10 +51,10 @@ func (s *server) dashboard(ctx context.Context, _ *struct{}) (One[dashboardView]
 	if err != nil {
 		return One[dashboardView]{}, err
 	}
-	return One[dashboardView]{Data: dashboardView{overviewView: view, GeneratedAt: Timestamp(s.now())}, Revalidate: view}, nil
+	return One[dashboardView]{Data: dashboardView{OverviewView: view, GeneratedAt: Timestamp(s.now())}, Revalidate: view}, nil
 }
 
-func (s *server) overview(ctx context.Context) (view overviewView, err error) {
+func (s *server) overview(ctx context.Context) (view OverviewView, err error) {
 	counts, err := s.Summaries.Counts(ctx)
 	if err != nil {
 		return view, err

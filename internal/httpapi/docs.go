@@ -35,6 +35,7 @@ func apiConfig() huma.Config {
 	config := huma.DefaultConfig(apiTitle, "1.0.0")
 	config.Info.Description = "Keeps scheduled HTTP calls, makes them on time, and shows what happened.\n\n" +
 		"HEAD works where GET does. A method that an address does not take is answered 405, with those that it takes in the header Allow."
+	config.Info.License = &huma.License{Name: "MIT", Identifier: "MIT"}
 	config.CreateHooks = nil
 	config.DocsPath, config.OpenAPIPath, config.SchemasPath = "", "", ""
 	config.Servers = []*huma.Server{{URL: "/"}}
@@ -59,7 +60,13 @@ func apiConfig() huma.Config {
 // serveDocs serves the OpenAPI document and a page to read and try it with,
 // from embedded files.
 func (s *server) serveDocs() {
-	document := sync.OnceValues(func() ([]byte, error) { return json.Marshal(s.api.OpenAPI()) })
+	document := sync.OnceValues(func() ([]byte, error) {
+		written, err := json.Marshal(s.api.OpenAPI())
+		if err != nil {
+			return nil, err
+		}
+		return finishDocument(written)
+	})
 	s.router.Get(docsPath+"-json", func(w http.ResponseWriter, r *http.Request) {
 		body, err := document()
 		if err != nil {

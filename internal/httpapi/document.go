@@ -36,6 +36,9 @@ func (d documentation) write() {
 			d.op.Security = append(d.op.Security, map[string][]string{"apiToken": {string(d.scope)}})
 		}
 	}
+	if d.op.Security == nil { // said, lest it look forgotten
+		d.op.Security = []map[string][]string{}
+	}
 	d.op.Responses[strconv.Itoa(d.op.DefaultStatus)] = &huma.Response{
 		Description: http.StatusText(d.op.DefaultStatus), Content: d.content(d.success),
 	}
@@ -50,7 +53,7 @@ func (d documentation) write() {
 	if d.weaklyTagged() {
 		d.op.Responses[strconv.Itoa(http.StatusNotModified)] = &huma.Response{Description: "The client has this as it is."}
 		d.op.Parameters = append(d.op.Parameters, &huma.Param{
-			Name: "If-None-Match", In: "header", Schema: &huma.Schema{Type: huma.TypeString},
+			Name: "If-None-Match", In: "header", Schema: &huma.Schema{Type: huma.TypeString, MaxLength: new(1000)},
 			Description: "The ETag of what the client has; 304 where it is still the same.",
 		})
 	}

@@ -25,7 +25,7 @@ type exportJobsInput struct {
 	Limit      int    `query:"limit" default:"1000" minimum:"1" maximum:"1000" doc:"Jobs a call, at most; there are fewer where they would be more than 4 MB."`
 	CategoryID int64  `query:"categoryId" minimum:"1" maximum:"9007199254740991"`
 	Cursor     string `query:"cursor" maxLength:"100" doc:"meta.nextCursor of the export before, with the same categoryId."`
-	Accept     string `header:"Accept" doc:"text/plain for a crontab."`
+	Accept     string `header:"Accept" maxLength:"1000" example:"text/plain" doc:"text/plain for a crontab."`
 }
 
 // alsoText documents that the answer is had as plain text too.
@@ -39,7 +39,7 @@ type exportedJob struct {
 	Timezone      string            `json:"timezone"`
 	CategoryName  string            `json:"categoryName"`
 	URL           string            `json:"url"`
-	Method        string            `json:"method"`
+	Method        string            `json:"method" enum:"GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS"`
 	Headers       map[string]string `json:"headers,omitempty"`
 	SecretHeaders []string          `json:"secretHeaders,omitempty"`
 	Body          json.RawMessage   `json:"body,omitempty"`

@@ -19,7 +19,7 @@ type JobFields struct {
 	CronPattern string `json:"cronPattern" checked:"later" minLength:"1" maxLength:"100" doc:"Five fields, six with leading seconds, or a macro such as @daily." example:"0 2 * * *"`
 	URL         string `json:"url" checked:"later" maxLength:"2048" pattern:"^[Hh][Tt][Tt][Pp][Ss]?://" patternDescription:"a URL that begins with http:// or https://" doc:"http or https, at most 2048 characters, without a user name." example:"https://example.com/report"`
 
-	Timezone      Optional[string]            `json:"timezone,omitzero" absent:"UTC" doc:"A name of the IANA time zone database."`
+	Timezone      Optional[string]            `json:"timezone,omitzero" maxLength:"64" absent:"UTC" doc:"A name of the IANA time zone database."`
 	Method        Optional[string]            `json:"method,omitzero" enum:"GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS" absent:"GET"`
 	Headers       Optional[map[string]string] `json:"headers,omitzero" nullable:"true" doc:"At most 50 and 16 KiB. ******** keeps a stored secret value."`
 	SecretHeaders Optional[[]string]          `json:"secretHeaders,omitzero" maxItems:"50" doc:"Headers whose values are never shown again, besides Authorization, Proxy-Authorization, Cookie, X-Api-Key and those with token, secret or password in their name."`
@@ -58,7 +58,7 @@ type jobChange struct {
 	CronPattern   Optional[string]            `json:"cronPattern,omitzero" checked:"later" minLength:"1" maxLength:"100" doc:"Five fields, six with leading seconds, or a macro such as @daily."`
 	CategoryID    Optional[int64]             `json:"categoryId,omitzero" minimum:"1" maximum:"9007199254740991"`
 	URL           Optional[string]            `json:"url,omitzero" checked:"later" maxLength:"2048" pattern:"^[Hh][Tt][Tt][Pp][Ss]?://" patternDescription:"a URL that begins with http:// or https://" doc:"http or https, at most 2048 characters, without a user name. With another scheme, host or port the secrets must be entered again."`
-	Timezone      Optional[string]            `json:"timezone,omitzero" doc:"A name of the IANA time zone database."`
+	Timezone      Optional[string]            `json:"timezone,omitzero" maxLength:"64" doc:"A name of the IANA time zone database."`
 	Method        Optional[string]            `json:"method,omitzero" enum:"GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS"`
 	Headers       Optional[map[string]string] `json:"headers,omitzero" nullable:"true" doc:"All headers; null for none. ******** keeps a stored secret value."`
 	SecretHeaders Optional[[]string]          `json:"secretHeaders,omitzero" maxItems:"50"`

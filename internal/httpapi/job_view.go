@@ -40,7 +40,7 @@ type jobView struct {
 	IsActive            bool              `json:"isActive"`
 	NextRunAt           *Timestamp        `json:"nextRunAt" nullable:"true" doc:"Null when it is not scheduled."`
 	LastRunAt           *Timestamp        `json:"lastRunAt" nullable:"true"`
-	LastStatus          *execution.Status `json:"lastStatus" nullable:"true" doc:"success, failed or abandoned; null before the first run."`
+	LastStatus          *execution.Status `json:"lastStatus" nullable:"true" enum:"success,failed,abandoned" doc:"Null before the first run."`
 	ConsecutiveFailures int               `json:"consecutiveFailures"`
 	TotalExecutions     int64             `json:"totalExecutions"`
 	SuccessCount        int64             `json:"successCount"`

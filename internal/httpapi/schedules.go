@@ -11,7 +11,7 @@ import (
 // schedulePreviewBody is a schedule that somebody thinks of.
 type schedulePreviewBody struct {
 	CronPattern string              `json:"cronPattern" checked:"later" minLength:"1" maxLength:"100" doc:"Five fields, six with leading seconds, or a macro such as @daily." example:"30 9 * * MON-FRI"`
-	Timezone    Optional[string]    `json:"timezone,omitzero" absent:"UTC" doc:"A name of the IANA time zone database."`
+	Timezone    Optional[string]    `json:"timezone,omitzero" maxLength:"64" absent:"UTC" doc:"A name of the IANA time zone database."`
 	From        Optional[time.Time] `json:"from,omitzero" doc:"Runs after this instant; now unless said."`
 	Count       Optional[int]       `json:"count,omitzero" minimum:"1" maximum:"100" absent:"5"`
 }

@@ -51,8 +51,8 @@ func (p Span) hours(now time.Time) (from, to time.Time, err error) {
 	return from, to, err
 }
 
-// statsView is what executions add up to.
-type statsView struct {
+// StatsView is what executions add up to.
+type StatsView struct {
 	From        Timestamp   `json:"from"`
 	To          Timestamp   `json:"to"`
 	Executions  countsView  `json:"executions"`
@@ -111,8 +111,8 @@ func successRate(o execution.Outcomes) *float64 {
 	return nil
 }
 
-func viewStats(from, to time.Time, sum *execution.Summary, under execution.UnderWay) statsView {
-	return statsView{
+func viewStats(from, to time.Time, sum *execution.Summary, under execution.UnderWay) StatsView {
+	return StatsView{
 		From: Timestamp(from), To: Timestamp(to),
 		Executions: countsView{
 			Total:   sum.Total() + under.Running + under.Waiting,
@@ -127,7 +127,7 @@ func viewStats(from, to time.Time, sum *execution.Summary, under execution.Under
 
 // allStatsView is the stats of all jobs.
 type allStatsView struct {
-	statsView
+	StatsView
 	ByCategory []categoryStatsView `json:"byCategory" doc:"The categories whose jobs had executions that ended, the busiest first. Those deleted since are left out."`
 }
 
@@ -164,7 +164,7 @@ func (s *server) stats(ctx context.Context, from, to time.Time) (allStatsView, e
 			Total: max(t.Summary.Total(), 0), Success: t.Summary.Success, Failed: t.Summary.Failed, SuccessRate: successRate(t.Summary.Outcomes),
 		})
 	}
-	return allStatsView{statsView: viewStats(from, to, &sum, under), ByCategory: byCategory}, nil
+	return allStatsView{StatsView: viewStats(from, to, &sum, under), ByCategory: byCategory}, nil
 }
 
 type dashboardStatsInput struct{ Span }
@@ -180,9 +180,9 @@ func (s *server) dashboardStats(ctx context.Context, in *dashboardStatsInput) (O
 
 // jobStatsView is what a job's executions add up to, and where the job stands.
 type jobStatsView struct {
-	statsView
+	StatsView
 	LastRunAt           *Timestamp        `json:"lastRunAt" nullable:"true"`
-	LastStatus          *execution.Status `json:"lastStatus" nullable:"true" doc:"success, failed or abandoned; null before the first run."`
+	LastStatus          *execution.Status `json:"lastStatus" nullable:"true" enum:"success,failed,abandoned" doc:"Null before the first run."`
 	ConsecutiveFailures int               `json:"consecutiveFailures"`
 	NextRunAt           *Timestamp        `json:"nextRunAt" nullable:"true" doc:"Null when it is not scheduled."`
 }
@@ -214,9 +214,9 @@ func (s *server) jobStats(ctx context.Context, in *jobStatsInput) (One[jobStatsV
 	return One[jobStatsView]{Data: view, Revalidate: view}, nil
 }
 
-func newJobStatsView(j job.Job, stats statsView) jobStatsView {
+func newJobStatsView(j job.Job, stats StatsView) jobStatsView {
 	view := jobStatsView{
-		statsView: stats, LastRunAt: timestampOf(j.Stats.LastRunAt), NextRunAt: timestampOf(j.NextRunAt),
+		StatsView: stats, LastRunAt: timestampOf(j.Stats.LastRunAt), NextRunAt: timestampOf(j.NextRunAt),
 		ConsecutiveFailures: j.Stats.ConsecutiveFailures,
 	}
 	if j.Stats.LastStatus != "" {

@@ -9,8 +9,8 @@ import (
 	"github.com/cronjobs/cronjobs/internal/account"
 )
 
-// tokenView is an API token as its owner sees it.
-type tokenView struct {
+// TokenView is an API token as its owner sees it.
+type TokenView struct {
 	ID         int64           `json:"id"`
 	Name       string          `json:"name"`
 	Prefix     string          `json:"prefix" doc:"How the token begins." example:"cj_4fQx1Zb0"`
@@ -20,8 +20,8 @@ type tokenView struct {
 	LastUsedAt *Timestamp      `json:"lastUsedAt" nullable:"true" doc:"To the minute; null where it was never used."`
 }
 
-func newTokenView(t account.APIToken) tokenView {
-	return tokenView{
+func newTokenView(t account.APIToken) TokenView {
+	return TokenView{
 		ID: t.ID, Name: t.Name, Prefix: t.Prefix, Scopes: t.Scopes, CreatedAt: Timestamp(t.CreatedAt),
 		ExpiresAt: Timestamp(t.ExpiresAt), LastUsedAt: timestampOf(t.LastUsedAt),
 	}
@@ -29,27 +29,27 @@ func newTokenView(t account.APIToken) tokenView {
 
 // createdTokenView also tells the token, which nobody can do again.
 type createdTokenView struct {
-	tokenView
+	TokenView
 	Token string `json:"token" doc:"What the script sends as its bearer token. It is shown this once." example:"cj_4fQx1Zb0…"`
 }
 
-func (s *server) listTokens(ctx context.Context, in *ownListInput) (List[tokenView], error) {
+func (s *server) listTokens(ctx context.Context, in *ownListInput) (List[TokenView], error) {
 	found, total, err := s.Accounts.ListTokens(ctx, principal(ctx).User.ID, in.Offset(), in.Limit)
 	if err != nil {
-		return List[tokenView]{}, err
+		return List[TokenView]{}, err
 	}
-	views := make([]tokenView, len(found))
+	views := make([]TokenView, len(found))
 	for i, token := range found {
 		views[i] = newTokenView(token)
 	}
-	return List[tokenView]{Data: views, Meta: in.meta(int64(total))}, nil
+	return List[TokenView]{Data: views, Meta: in.meta(int64(total))}, nil
 }
 
 type createTokenInput struct{ Body createTokenBody }
 
 type createTokenBody struct {
 	Name      string          `json:"name" minLength:"1" maxLength:"100" doc:"What the token is for." example:"Nightly deployment"`
-	Scopes    []account.Scope `json:"scopes" minItems:"1" uniqueItems:"true" enum:"read,write,execute" doc:"A scope adds nothing to what your role allows when the token is used."`
+	Scopes    []account.Scope `json:"scopes" minItems:"1" maxItems:"3" uniqueItems:"true" enum:"read,write,execute" doc:"A scope adds nothing to what your role allows when the token is used."`
 	ExpiresAt time.Time       `json:"expiresAt" doc:"In the future, within a year."`
 }
 
@@ -66,7 +66,7 @@ func (s *server) createToken(ctx context.Context, in *createTokenInput) (One[cre
 		return One[createdTokenView]{}, err
 	}
 	return One[createdTokenView]{
-		Data: createdTokenView{tokenView: newTokenView(created), Token: text}, Status: http.StatusCreated,
+		Data: createdTokenView{TokenView: newTokenView(created), Token: text}, Status: http.StatusCreated,
 		Location: fmt.Sprintf("/auth/tokens/%d", created.ID), Message: "Keep the token; it is not shown again.",
 	}, nil
 }
