@@ -18,7 +18,7 @@ type deleteHistoryInput struct {
 
 // removedView is what was removed.
 type removedView struct {
-	Deleted  int  `json:"deleted" doc:"How many executions were removed, with their attempts. Dashboards and stats still count them."`
+	Deleted  int  `json:"deleted" example:"412" doc:"How many executions were removed, with their attempts. Dashboards and stats still count them."`
 	Complete bool `json:"complete" doc:"False where time was up and more are left: ask again."`
 }
 
