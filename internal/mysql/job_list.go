@@ -3,6 +3,7 @@ package mysql
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,17 +13,14 @@ import (
 	"github.com/cronjobs/cronjobs/internal/job"
 )
 
+// fewJobs is how many matching jobs are named by their ids and sorted. More are
+// dense enough to be met soon by whoever walks an index in the page's order.
+const fewJobs = 1000
+
 // ListJobs reads a page of jobs and the number of all that match. The page is
-// chosen on narrow rows, and only its jobs are read in full.
+// chosen on narrow indexes, and only its jobs are read in full.
 func (s *Jobs) ListJobs(ctx context.Context, filter job.Filter, now time.Time) ([]job.Job, int, error) {
-	matching := dialect.From(goqu.T("jobs").As("j")).Where(jobConditions(filter)...)
-	total, err := queryOne(ctx, s.db, matching.Select(goqu.COUNT("*")), scanInto[int])
-	if err != nil || total <= filter.Offset || filter.Limit <= 0 {
-		return nil, total, translate(err)
-	}
-	page := orderJobs(matching, filter, now).Select(jobTable.Col("id")).
-		Offset(uint(filter.Offset)).Limit(uint(filter.Limit))
-	ids, err := queryAll(ctx, s.db, page, scanInto[int64])
+	ids, total, err := s.chooseJobs(ctx, filter, now)
 	if err != nil || len(ids) == 0 {
 		return nil, total, translate(err)
 	}
@@ -32,6 +30,33 @@ func (s *Jobs) ListJobs(ctx context.Context, filter job.Filter, now time.Time) (
 		return nil, 0, translate(err)
 	}
 	return inOrder(found, ids), total, nil
+}
+
+// chooseJobs lists the ids of a page's jobs, and counts all that match.
+func (s *Jobs) chooseJobs(ctx context.Context, filter job.Filter, now time.Time) (ids []int64, total int, err error) {
+	match := matchJobs(filter)
+	if match.narrow() {
+		few, err := queryAllSQL(ctx, s.db, scanInto[int64], "SELECT t.id FROM ("+match.ids()+") AS t LIMIT ?", append(match.idArgs(), fewJobs+1)...)
+		if err != nil {
+			return nil, 0, err
+		}
+		if len(few) <= fewJobs {
+			if len(few) <= filter.Offset || filter.Limit <= 0 {
+				return nil, len(few), nil
+			}
+			ids, err := queryAll(ctx, s.db, orderFew(few, filter, now), scanInto[int64])
+			return ids, len(few), err
+		}
+	}
+	counted, err := queryAllSQL(ctx, s.db, scanInto[int], "SELECT COUNT(*) FROM ("+match.ids()+") AS t", match.idArgs()...)
+	if err != nil {
+		return nil, 0, err
+	}
+	if total = counted[0]; total <= filter.Offset || filter.Limit <= 0 {
+		return nil, total, nil
+	}
+	ids, err = s.walkJobs(ctx, filter, match, total, now)
+	return ids, total, err
 }
 
 // inOrder arranges jobs as ids are; one that is gone by now is left out.
@@ -49,22 +74,72 @@ func inOrder(found []job.Job, ids []int64) []job.Job {
 	return ordered
 }
 
-func jobConditions(filter job.Filter) []goqu.Expression {
-	where := []goqu.Expression{notDeleted}
-	if filter.Search != "" {
-		part := strings.ToLower(filter.Search)
-		where = append(where, goqu.Or(contains("j.name_key", part), containsFolded("j.description", part)))
-	}
-	if filter.Status != "" {
-		where = append(where, jobTable.Col("status").Eq(string(filter.Status)))
+// jobMatch is what a filter asks of a job, as conditions on j.
+type jobMatch struct {
+	where string // of what every index of a list holds
+	args  []any
+	part  string // what is searched for, folded; "" where nothing is
+}
+
+func matchJobs(filter job.Filter) jobMatch {
+	m := jobMatch{where: "j.deleted_at IS NULL"}
+	for column, value := range map[string]string{"status": string(filter.Status), "method": filter.Method} {
+		if value != "" {
+			m.where += " AND j." + column + " = ?"
+			m.args = append(m.args, value)
+		}
 	}
 	if filter.CategoryID != 0 {
-		where = append(where, jobTable.Col("category_id").Eq(filter.CategoryID))
+		m.where += " AND j.category_id = ?"
+		m.args = append(m.args, filter.CategoryID)
 	}
-	if filter.Method != "" {
-		where = append(where, jobTable.Col("method").Eq(filter.Method))
+	m.part = strings.ToLower(filter.Search)
+	return m
+}
+
+// narrow reports whether a part of the jobs is asked for.
+func (m jobMatch) narrow() bool { return m.part != "" || len(m.args) > 0 }
+
+// ids selects the ids of all jobs that match, from indexes alone. A text that
+// was too long for the index is looked for in its row.
+func (m jobMatch) ids() string {
+	if m.part == "" {
+		return "SELECT j.id FROM jobs j FORCE INDEX (ix_jobs_live) WHERE " + m.where
 	}
-	return where
+	return "SELECT j.id FROM jobs j FORCE INDEX (ix_jobs_search) WHERE " + m.where + " AND j.search_text IS NOT NULL AND LOCATE(?, j.search_text) > 0" +
+		" UNION ALL SELECT j.id FROM jobs j FORCE INDEX (ix_jobs_search) WHERE " + m.where + " AND j.search_text IS NULL AND " + searchLong
+}
+
+func (m jobMatch) idArgs() []any {
+	if m.part == "" {
+		return slices.Clone(m.args)
+	}
+	part := []byte(m.part)
+	return slices.Concat(m.args, []any{part}, m.args, []any{m.part, m.part})
+}
+
+const searchLong = "(LOCATE(?, j.name_key) > 0 OR LOCATE(?, LOWER(j.description) COLLATE utf8mb4_bin) > 0)"
+
+// all is the whole condition on a row that is read anyway.
+func (m jobMatch) all() (string, []any) {
+	if m.part == "" {
+		return m.where, slices.Clone(m.args)
+	}
+	return m.where + " AND (LOCATE(?, j.search_text) > 0 OR j.search_text IS NULL AND " + searchLong + ")",
+		slices.Concat(m.args, []any{[]byte(m.part), m.part, m.part})
+}
+
+// maxSearchText is how many bytes of text an index holds.
+const maxSearchText = 3000
+
+// searchText is what a search looks through: name and description, folded, and
+// between them a byte that no text holds. Nil where it is too long.
+func searchText(j job.Job) any {
+	text := strings.ToLower(j.Name) + "\xff" + strings.ToLower(j.Description)
+	if len(text) > maxSearchText {
+		return nil
+	}
+	return []byte(text)
 }
 
 // contains finds part in a column that is folded and has a binary collation.
@@ -79,25 +154,26 @@ func containsFolded(column, part string) exp.LiteralExpression {
 	return goqu.L("LOCATE(?, LOWER("+column+") COLLATE utf8mb4_bin) > 0", part)
 }
 
-// orderJobs sorts by the filter's key and then by id. Jobs without the key,
-// which never ran or are not scheduled, come last in either direction.
-func orderJobs(query *goqu.SelectDataset, filter job.Filter, now time.Time) *goqu.SelectDataset {
+// orderFew sorts some jobs by the filter's key and then by id, and takes the
+// page. Jobs without the key, which never ran or are not scheduled, come last
+// in either direction.
+func orderFew(ids []int64, filter job.Filter, now time.Time) *goqu.SelectDataset {
+	query := dialect.From(goqu.T("jobs").As("j")).Select(jobTable.Col("id")).Where(jobTable.Col("id").In(ids)).
+		Offset(uint(filter.Offset)).Limit(uint(filter.Limit))
 	var key exp.Orderable
 	switch filter.Sort {
-	case job.SortName: // unique, so the index alone orders the page
-		return query.OrderAppend(direction(jobTable.Col("name_key"), filter.Descending))
+	case job.SortName:
+		key = jobTable.Col("name_key")
 	case job.SortStatus:
 		key = goqu.L("CONCAT(j.status)") // by its name: an ENUM sorts by its number
-	// deleted_at says again what notDeleted says, for an index that leads with
-	// it: then a page is read in its order and nothing is sorted.
 	case job.SortCreatedAt:
-		query, key = query.Where(jobTable.Col("deleted_at").IsNull()), jobTable.Col("created_at")
+		key = jobTable.Col("created_at")
 	case job.SortUpdatedAt:
-		query, key = query.Where(jobTable.Col("deleted_at").IsNull()), jobTable.Col("updated_at")
+		key = jobTable.Col("updated_at")
 	case job.SortNextRunAt:
 		ahead := dialect.From("executions").
 			Select(goqu.C("job_id"), goqu.MIN("occurrence_at").As("at")).
-			Where(goqu.C("status").In("pending", "queued"), goqu.C("occurrence_at").Gt(utc(now))).
+			Where(goqu.C("job_id").In(ids), goqu.C("status").In("pending", "queued"), goqu.C("occurrence_at").Gt(utc(now))).
 			GroupBy("job_id")
 		query = query.LeftJoin(ahead.As("w"), goqu.On(goqu.I("w.job_id").Eq(jobTable.Col("id")))).
 			OrderAppend(goqu.L("j.next_run_at IS NULL").Asc())

@@ -74,6 +74,7 @@ func personColumns(j job.Job) goqu.Record {
 		"name":           j.Name,
 		"name_key":       job.NameKey(j.Name),
 		"description":    j.Description,
+		"search_text":    searchText(j),
 		"cron_pattern":   j.CronPattern,
 		"timezone":       j.Timezone,
 		"category_id":    j.CategoryID,

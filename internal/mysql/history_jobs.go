@@ -1,0 +1,98 @@
+package mysql
+
+import (
+	"context"
+	"strings"
+
+	"github.com/cronjobs/cronjobs/internal/execution"
+)
+
+// jobRestriction is what a list of executions asks of their jobs. Few jobs are
+// named, so that each one's index serves; of many the row is looked up.
+type jobRestriction struct {
+	ids    []any // the few that are named; nil where none are
+	joined bool  // j is joined, and wanted holds on it
+	wanted conditions
+	index  string // of j, where its rows come first
+	nobody bool   // no job fulfils it
+	// orError lets executions in whose error holds the text, whatever their job.
+	orError bool
+	part    string
+}
+
+// restrictJobs turns category and search into a restriction.
+func (s *History) restrictJobs(ctx context.Context, q execution.Query) (r jobRestriction, err error) {
+	if q.CategoryID == 0 && q.Search == "" {
+		return r, nil
+	}
+	r.part, r.orError = strings.ToLower(q.Search), q.Search != "" && q.SearchErrors
+	r.index = "ix_jobs_category_name"
+	if q.CategoryID != 0 {
+		r.wanted.add("j.category_id = ?", q.CategoryID)
+	}
+	if q.Search != "" {
+		name := nameHolds
+		args := []any{r.part}
+		if r.orError {
+			name = "(" + name + " OR " + errorHolds + ")"
+			args = append(args, r.part)
+		}
+		r.wanted.add(name, args...)
+		r.index = "ix_jobs_search"
+	}
+	if q.JobID != 0 || r.orError {
+		r.joined = true
+		return r, nil
+	}
+	found, err := s.namedJobs(ctx, q, r.part)
+	switch {
+	case err != nil:
+		return r, err
+	case len(found) == 0:
+		r.nobody = true
+	case len(found) > maxNamedJobs:
+		r.joined = true
+	default:
+		r.ids = ids(found, func(id int64) int64 { return id })
+	}
+	return r, nil
+}
+
+const (
+	nameHolds  = "LOCATE(?, LOWER(j.name) COLLATE utf8mb4_bin) > 0"
+	errorHolds = "LOCATE(?, LOWER(e.error_message) COLLATE utf8mb4_bin) > 0"
+)
+
+// namedJobs lists the jobs of a category, or with a name, deleted ones too, and
+// stops at one more than is named.
+func (s *History) namedJobs(ctx context.Context, q execution.Query, part string) ([]int64, error) {
+	if q.Search == "" {
+		return queryAllSQL(ctx, s.db, scanInto[int64],
+			"SELECT j.id FROM jobs j FORCE INDEX (ix_jobs_category_name) WHERE j.category_id = ? LIMIT ?", q.CategoryID, maxNamedJobs+1)
+	}
+	category, categoryArgs := "", []any{}
+	if q.CategoryID != 0 {
+		category, categoryArgs = " AND j.category_id = ?", []any{q.CategoryID}
+	}
+	const of = "SELECT j.id FROM jobs j FORCE INDEX (ix_jobs_search) WHERE "
+	query := of + "j.search_text IS NOT NULL AND LOCATE(?, SUBSTRING_INDEX(j.search_text, 0xFF, 1)) > 0" + category +
+		" UNION ALL " + of + "j.deleted_at IS NULL AND j.search_text IS NULL AND " + nameHolds + category +
+		" UNION ALL " + of + "j.deleted_at IS NOT NULL AND j.search_text IS NULL AND " + nameHolds + category
+	args := append([]any{[]byte(part)}, categoryArgs...)
+	for range 2 {
+		args = append(append(args, part), categoryArgs...)
+	}
+	return queryAllSQL(ctx, s.db, scanInto[int64], "SELECT t.id FROM ("+query+") AS t LIMIT ?", append(args, maxNamedJobs+1)...)
+}
+
+// condition is the restriction in SQL; "" where there is none.
+func (r jobRestriction) condition() (string, []any) {
+	switch {
+	case r.joined:
+		return strings.Join(r.wanted.text, " AND "), r.wanted.args
+	case r.ids != nil:
+		return "e.job_id IN (" + placeholders(len(r.ids)) + ")", r.ids
+	default:
+		return "", nil
+	}
+}

@@ -1,0 +1,271 @@
+package mysql
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/cronjobs/cronjobs/internal/execution"
+)
+
+// Every statement of a list is bounded, whatever the size of the tables:
+// counting stops, and a page is either read along an index in its order or
+// sorted out of no more rows than were counted.
+const (
+	// maxCounted is where counting stops: beyond it nobody turns pages.
+	maxCounted = 10_000
+	// maxNamedJobs is how many jobs a search by name or category is turned
+	// into a list of. More are looked up from each execution, and are dense
+	// enough among them to be met soon.
+	maxNamedJobs = 500
+	// maxJoined is how many executions are counted by looking up their jobs.
+	maxJoined = 2000
+)
+
+// List reads a page of the history, without attempts.
+func (s *History) List(ctx context.Context, q execution.Query) (execution.Page, error) {
+	l, none, err := s.listing(ctx, q)
+	if err != nil || none {
+		return execution.Page{}, translate(err)
+	}
+	counted, stopped, err := s.count(ctx, l)
+	if err != nil {
+		return execution.Page{}, translate(err)
+	}
+	page := execution.Page{Total: counted, TotalIsLowerBound: stopped}
+	if q.After == nil && (!stopped && int64(q.Offset) >= counted || stopped && q.Offset > execution.MaxOffset) {
+		return page, nil
+	}
+	query, args := l.page(stopped)
+	ids, err := queryAllSQL(ctx, s.db, scanInto[int64], query, args...)
+	if err != nil {
+		return execution.Page{}, translate(err)
+	}
+	if len(ids) > q.Limit {
+		page.More = true
+		ids = ids[:q.Limit]
+	}
+	page.Executions, err = s.read(ctx, ids)
+	return page, translate(err)
+}
+
+// count counts up to maxCounted; stopped reports that there are, or may be,
+// more.
+func (s *History) count(ctx context.Context, l listing) (counted int64, stopped bool, err error) {
+	candidates, where, args := l.candidates()
+	if l.byKind() && l.job.joined && !l.job.orError {
+		// Few of the candidates may be of the jobs: it is they that are bounded.
+		bounded, boundedArgs := l.candidatesAlone()
+		query := "SELECT COUNT(*) FROM (" + bounded + " LIMIT ?) AS t"
+		all, err := queryAllSQL(ctx, s.db, scanInto[int64], query, append(slices.Clone(boundedArgs), maxJoined+1)...)
+		if err != nil {
+			return 0, false, err
+		}
+		if all[0] > maxJoined {
+			condition, conditionArgs := l.job.condition()
+			found, err := queryAllSQL(ctx, s.db, scanInto[int64], "SELECT COUNT(*) FROM ("+bounded+" LIMIT ?) AS e STRAIGHT_JOIN jobs j ON j.id = e.job_id WHERE "+condition,
+				slices.Concat(boundedArgs, []any{maxJoined}, conditionArgs)...)
+			if err != nil {
+				return 0, false, err
+			}
+			return found[0], true, nil
+		}
+	}
+	all, err := queryAllSQL(ctx, s.db, scanInto[int64],
+		"SELECT COUNT(*) FROM (SELECT 1 FROM "+candidates+" WHERE "+where+" LIMIT ?) AS t", append(args, maxCounted+1)...)
+	if err != nil {
+		return 0, false, err
+	}
+	return min(all[0], maxCounted), all[0] > maxCounted, nil
+}
+
+// listing is a query turned into what its statements are made of.
+type listing struct {
+	q   execution.Query
+	job jobRestriction
+	// scheduled are the conditions on scheduled_for.
+	scheduled conditions
+}
+
+type conditions struct {
+	text []string
+	args []any
+}
+
+func (c *conditions) add(text string, args ...any) {
+	c.text = append(c.text, text)
+	c.args = append(c.args, args...)
+}
+
+// listing reads what it needs of the jobs. none reports that nothing can match.
+func (s *History) listing(ctx context.Context, q execution.Query) (l listing, none bool, err error) {
+	l.q = q
+	if q.From != nil {
+		l.scheduled.add("e.scheduled_for >= ?", utc(*q.From))
+	}
+	if q.To != nil {
+		l.scheduled.add("e.scheduled_for <= ?", utc(*q.To))
+	}
+	if q.DueBy != nil {
+		l.scheduled.add("e.scheduled_for <= ?", utc(*q.DueBy))
+	}
+	l.job, err = s.restrictJobs(ctx, q)
+	if err != nil {
+		return l, false, err
+	}
+	return l, l.job.nobody, nil
+}
+
+// byKind reports that the index of statuses and triggers serves.
+func (l listing) byKind() bool { return l.q.JobID == 0 && (l.q.Status != "" || l.q.Trigger != "") }
+
+// sorted reports that the walked index holds all that is asked for, so that
+// nothing is met that does not belong to the page.
+func (l listing) sorted() bool {
+	return !l.job.joined && l.job.ids == nil && (l.q.JobID == 0 || l.q.Status == "" && l.q.Trigger == "")
+}
+
+func (l listing) index() string {
+	switch {
+	case l.q.JobID != 0:
+		return "ix_executions_job_scheduled"
+	case l.byKind():
+		return "ix_executions_kind"
+	default:
+		return "ix_executions_scheduled"
+	}
+}
+
+// kinds are the statuses and triggers that are asked for.
+func (l listing) kinds() (statuses []execution.Status, triggers []execution.Trigger) {
+	statuses, triggers = execution.Statuses, execution.Triggers
+	if l.q.Status != "" {
+		statuses = []execution.Status{l.q.Status}
+	}
+	if l.q.Trigger != "" {
+		triggers = []execution.Trigger{l.q.Trigger}
+	}
+	return statuses, triggers
+}
+
+// candidates are all that match, in no order, from whichever side is smaller.
+func (l listing) candidates() (from, where string, args []any) {
+	var all conditions
+	switch {
+	case l.q.JobID != 0 && l.job.joined:
+		from = "executions e FORCE INDEX (ix_executions_job_scheduled) STRAIGHT_JOIN jobs j ON j.id = e.job_id"
+	case l.q.JobID != 0:
+		from = "executions e"
+	case l.job.joined && (l.byKind() || l.job.orError):
+		from = "executions e FORCE INDEX (" + l.index() + ") STRAIGHT_JOIN jobs j ON j.id = e.job_id"
+	case l.job.joined:
+		from = "jobs j FORCE INDEX (" + l.job.index + ") STRAIGHT_JOIN executions e FORCE INDEX (ix_executions_job_scheduled) ON e.job_id = j.id"
+	case l.job.ids != nil && !l.job.orError:
+		from = "executions e"
+	default:
+		from = "executions e FORCE INDEX (" + l.index() + ")"
+	}
+	l.addKinds(&all)
+	l.addRest(&all)
+	return from, strings.Join(append(all.text, "TRUE"), " AND "), all.args
+}
+
+// candidatesAlone are the candidates by kind, whatever their job.
+func (l listing) candidatesAlone() (query string, args []any) {
+	var all conditions
+	l.addKinds(&all)
+	all.add(strings.Join(append(slices.Clone(l.scheduled.text), "TRUE"), " AND "), l.scheduled.args...)
+	return "SELECT e.job_id FROM executions e FORCE INDEX (ix_executions_kind) WHERE " + strings.Join(all.text, " AND "), all.args
+}
+
+func (l listing) addKinds(c *conditions) {
+	switch {
+	case l.byKind():
+		statuses, triggers := l.kinds()
+		c.add("e.status IN ("+placeholders(len(statuses))+")", anys(statuses)...)
+		c.add("e.trigger_type IN ("+placeholders(len(triggers))+")", anys(triggers)...)
+	default:
+		if l.q.Status != "" {
+			c.add("e.status = ?", string(l.q.Status))
+		}
+		if l.q.Trigger != "" {
+			c.add("e.trigger_type = ?", string(l.q.Trigger))
+		}
+	}
+}
+
+func anys[T ~string](values []T) []any {
+	all := make([]any, len(values))
+	for i, v := range values {
+		all[i] = string(v)
+	}
+	return all
+}
+
+// addRest adds all but the kinds.
+func (l listing) addRest(c *conditions) {
+	if l.q.JobID != 0 {
+		c.add("e.job_id = ?", l.q.JobID)
+	}
+	c.text, c.args = append(c.text, l.scheduled.text...), append(c.args, l.scheduled.args...)
+	if text, args := l.job.condition(); text != "" {
+		c.add(text, args...)
+	}
+}
+
+// page chooses the page's ids, and one more, which tells whether others follow.
+func (l listing) page(many bool) (query string, args []any) {
+	offset := 0
+	if l.q.After == nil {
+		offset = l.q.Offset
+	}
+	limit := l.q.Limit + 1
+	order, way := "ASC", ">"
+	if !l.q.Oldest {
+		order, way = "DESC", "<"
+	}
+	after := ""
+	var afterArgs []any
+	if p := l.q.After; p != nil {
+		at := utc(p.ScheduledFor)
+		after = " AND e.scheduled_for " + way + "= ? AND (e.scheduled_for " + way + " ? OR e.id " + way + " ?)"
+		afterArgs = []any{at, at, p.ID}
+	}
+	if !many && !l.sorted() {
+		// So few match that sorting them is cheap, while an index in order
+		// might be walked from end to end in search of them. A limit without
+		// an order, which they do not reach, keeps engines from that plan.
+		from, where, args := l.candidates()
+		return "SELECT e.id FROM (SELECT e.id, e.scheduled_for FROM " + from + " WHERE " + where + " LIMIT ?) AS e WHERE TRUE" + after +
+			" ORDER BY e.scheduled_for " + order + ", e.id " + order + " LIMIT ? OFFSET ?", slices.Concat(args, []any{maxCounted + 1}, afterArgs, []any{limit, offset})
+	}
+	// The index is named, lest an engine sorts all that match.
+	from := "executions e FORCE INDEX (" + l.index() + ")"
+	if l.job.joined {
+		from += " STRAIGHT_JOIN jobs j ON j.id = e.job_id"
+	}
+	tail := " ORDER BY e.scheduled_for " + order + ", e.id " + order + " LIMIT ?"
+	branch := func(kind conditions, limit int) (string, []any) {
+		l.addRest(&kind)
+		return "SELECT e.id, e.scheduled_for FROM " + from + " WHERE " + strings.Join(append(kind.text, "TRUE"), " AND ") + after + tail,
+			slices.Concat(kind.args, afterArgs, []any{limit})
+	}
+	if !l.byKind() {
+		var kind conditions
+		l.addKinds(&kind)
+		one, args := branch(kind, limit)
+		return "SELECT t.id FROM (" + one + " OFFSET ?) AS t ORDER BY t.scheduled_for " + order + ", t.id " + order, append(args, offset)
+	}
+	var branches []string
+	statuses, triggers := l.kinds()
+	for _, status := range statuses {
+		for _, trigger := range triggers {
+			var kind conditions
+			kind.add("e.status = ? AND e.trigger_type = ?", string(status), string(trigger))
+			one, oneArgs := branch(kind, limit+offset)
+			branches, args = append(branches, "("+one+")"), append(args, oneArgs...)
+		}
+	}
+	return "SELECT t.id FROM (" + strings.Join(branches, " UNION ALL ") + ") AS t ORDER BY t.scheduled_for " + order + ", t.id " + order + " LIMIT ? OFFSET ?",
+		append(args, limit, offset)
+}

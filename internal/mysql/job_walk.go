@@ -1,0 +1,204 @@
+package mysql
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"slices"
+	"time"
+
+	"github.com/cronjobs/cronjobs/internal/job"
+)
+
+// stretch is a part of a list of jobs that one index holds in order. FROM is a
+// source of j whose index is named, lest an engine sorts all of them instead.
+type stretch struct {
+	from  string
+	where string // beside the filter
+	args  []any
+	live  bool   // no deleted job is in it
+	key   string // "" where the id alone orders
+	id    string
+}
+
+// walkJobs reads a page of jobs by walking indexes in its order. match holds
+// for many of them, total.
+func (s *Jobs) walkJobs(ctx context.Context, filter job.Filter, match jobMatch, total int, now time.Time) ([]int64, error) {
+	whole := stretch{from: "jobs j FORCE INDEX (ix_jobs_live)", where: "TRUE", id: "j.id"}
+	switch filter.Sort {
+	case job.SortName:
+		// Unique, so it needs no id; NULL exactly where the job is deleted.
+		whole.from, whole.where, whole.key, whole.id = "jobs j FORCE INDEX (uq_jobs_name_key)", "j.name_key IS NOT NULL", "", "j.name_key"
+		whole.live = true
+		if filter.CategoryID != 0 {
+			whole.from = "jobs j FORCE INDEX (ix_jobs_category_name)"
+		}
+	case job.SortCreatedAt:
+		whole.from, whole.key = "jobs j FORCE INDEX (ix_jobs_created)", "j.created_at"
+	case job.SortUpdatedAt:
+		whole.from, whole.key = "jobs j FORCE INDEX (ix_jobs_updated)", "j.updated_at"
+	case job.SortStatus:
+		return s.walkStretches(ctx, filter, match, byStatus(filter))
+	case job.SortLastRunAt:
+		return s.walkStretches(ctx, filter, match, []stretch{
+			{
+				from:  "job_stats s FORCE INDEX (ix_job_stats_last_run) STRAIGHT_JOIN jobs j FORCE INDEX (ix_jobs_live) ON j.id = s.job_id",
+				where: "s.last_run_at IS NOT NULL", key: "s.last_run_at", id: "s.job_id",
+			},
+			{from: "jobs j FORCE INDEX (ix_jobs_live) LEFT JOIN job_stats s ON s.job_id = j.id", where: "s.last_run_at IS NULL", id: "j.id"},
+		})
+	case job.SortNextRunAt:
+		return s.walkNextRuns(ctx, filter, match, now)
+	default:
+	}
+	// From the nearer end.
+	if take := min(filter.Limit, total-filter.Offset); filter.Offset > total/2 {
+		filter.Offset, filter.Limit, filter.Descending = total-filter.Offset-take, take, !filter.Descending
+		ids, err := s.readStretch(ctx, filter, match, whole, filter.Offset, filter.Limit)
+		slices.Reverse(ids)
+		return ids, err
+	}
+	return s.readStretch(ctx, filter, match, whole, filter.Offset, filter.Limit)
+}
+
+// byStatus is one stretch for each status, in the order of their names.
+func byStatus(filter job.Filter) []stretch {
+	statuses := []job.Status{job.Active, job.Failed, job.Inactive}
+	if filter.Descending {
+		slices.Reverse(statuses)
+	}
+	all := make([]stretch, len(statuses))
+	for i, status := range statuses {
+		all[i] = stretch{from: "jobs j FORCE INDEX (ix_jobs_status)", where: "j.status = ?", args: []any{string(status)}, id: "j.id"}
+	}
+	return all
+}
+
+// condition is what is asked of the stretch's jobs; nothing where it would only
+// make their rows be read.
+func (p stretch) condition(match jobMatch) (string, []any) {
+	if p.live && !match.narrow() {
+		return "TRUE", nil
+	}
+	return match.all()
+}
+
+// readStretch reads some ids of a stretch.
+func (s *Jobs) readStretch(ctx context.Context, filter job.Filter, match jobMatch, part stretch, offset, limit int) ([]int64, error) {
+	all, args := part.condition(match)
+	way := " ASC"
+	if filter.Descending {
+		way = " DESC"
+	}
+	order := part.id + way
+	if part.key != "" {
+		order = part.key + way + ", " + order
+	}
+	return queryAllSQL(ctx, s.db, scanInto[int64],
+		"SELECT j.id FROM "+part.from+" WHERE "+part.where+" AND "+all+" ORDER BY "+order+" LIMIT ? OFFSET ?",
+		slices.Concat(part.args, args, []any{limit, offset})...)
+}
+
+// walkStretches reads a page from stretches that follow each other. One that
+// the page lies behind is counted, to know how far.
+func (s *Jobs) walkStretches(ctx context.Context, filter job.Filter, match jobMatch, parts []stretch) ([]int64, error) {
+	var ids []int64
+	offset := filter.Offset
+	for _, part := range parts {
+		found, err := s.readStretch(ctx, filter, match, part, offset, filter.Limit-len(ids))
+		if err != nil {
+			return nil, err
+		}
+		if ids = append(ids, found...); len(ids) == filter.Limit {
+			break
+		}
+		if len(found) == 0 && offset > 0 {
+			n, err := s.countStretch(ctx, match, part)
+			if err != nil {
+				return nil, err
+			}
+			offset = max(0, offset-n)
+			continue
+		}
+		offset = 0
+	}
+	return ids, nil
+}
+
+func (s *Jobs) countStretch(ctx context.Context, match jobMatch, part stretch) (int, error) {
+	all, args := part.condition(match)
+	counted, err := queryAllSQL(ctx, s.db, scanInto[int], "SELECT COUNT(*) FROM "+part.from+" WHERE "+part.where+" AND "+all,
+		slices.Concat(part.args, args)...)
+	if err != nil {
+		return 0, err
+	}
+	return counted[0], nil
+}
+
+// A claim moves next_run_at past the instants that it has recorded, of which a
+// job's next run is the first: jobs with such instants, at most those of some
+// minutes, are put where they belong among the others.
+type nextRun struct {
+	id int64
+	at time.Time
+}
+
+func (s *Jobs) walkNextRuns(ctx context.Context, filter job.Filter, match jobMatch, now time.Time) ([]int64, error) {
+	all, args := match.all()
+	scan := func(rows *sql.Rows) (n nextRun, err error) { err = rows.Scan(&n.id, &n.at); return n, err }
+	ahead, err := queryAllSQL(ctx, s.db, scan, `SELECT j.id, LEAST(j.next_run_at, w.at) FROM
+		(SELECT e.job_id, MIN(e.scheduled_for) AS at FROM executions e FORCE INDEX (ix_executions_kind)
+			WHERE e.status IN ('pending', 'queued') AND e.trigger_type = 'schedule' AND e.scheduled_for > ? GROUP BY e.job_id) AS w
+		STRAIGHT_JOIN jobs j ON j.id = w.job_id WHERE j.next_run_at IS NOT NULL AND `+all, append([]any{utc(now)}, args...)...)
+	if err != nil {
+		return nil, err
+	}
+	first := stretch{from: "jobs j FORCE INDEX (ix_jobs_next_run)", where: "j.next_run_at IS NOT NULL", key: "j.next_run_at", id: "j.id", live: true}
+	last := stretch{from: "jobs j FORCE INDEX (ix_jobs_next_run)", where: "j.next_run_at IS NULL", id: "j.id"}
+	if len(ahead) == 0 {
+		return s.walkStretches(ctx, filter, match, []stretch{first, last})
+	}
+	moved := ids(ahead, func(n nextRun) int64 { return n.id })
+	way := " ASC"
+	if filter.Descending {
+		way = " DESC"
+	}
+	all, args = first.condition(match)
+	// Of the jobs that stay, as many may belong before the page as were moved.
+	begin := max(0, filter.Offset-len(ahead))
+	stay, err := queryAllSQL(ctx, s.db, scan, "SELECT j.id, j.next_run_at FROM "+first.from+" WHERE "+first.where+" AND j.id NOT IN ("+placeholders(len(moved))+
+		") AND "+all+" ORDER BY j.next_run_at"+way+", j.id"+way+" LIMIT ? OFFSET ?",
+		slices.Concat(moved, args, []any{filter.Limit + len(ahead), begin})...)
+	if err != nil {
+		return nil, err
+	}
+	merged := append(ahead, stay...)
+	slices.SortFunc(merged, func(a, b nextRun) int {
+		order := cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id))
+		if filter.Descending {
+			return -order
+		}
+		return order
+	})
+	// Those that were moved to before the first that stays have their places
+	// before the page.
+	merged = merged[min(len(merged), filter.Offset-begin):]
+	var page []int64
+	for _, n := range merged[:min(len(merged), filter.Limit)] {
+		page = append(page, n.id)
+	}
+	if len(page) == filter.Limit {
+		return page, nil
+	}
+	behind := filter
+	behind.Limit -= len(page)
+	if behind.Offset = 0; len(page) == 0 {
+		n, err := s.countStretch(ctx, match, first)
+		if err != nil {
+			return nil, err
+		}
+		behind.Offset = max(0, filter.Offset-n)
+	}
+	rest, err := s.readStretch(ctx, behind, match, last, behind.Offset, behind.Limit)
+	return append(page, rest...), err
+}
