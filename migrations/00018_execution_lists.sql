@@ -5,7 +5,7 @@
 -- tells what is not due yet without its row.
 ALTER TABLE executions
     ADD KEY ix_executions_kind (status, trigger_type, scheduled_for),
-    ADD KEY ix_executions_updated (updated_at, scheduled_for);
+    ADD KEY ix_executions_updated (updated_at, id, scheduled_for);
 
 -- +goose Down
 ALTER TABLE executions

@@ -88,6 +88,7 @@ type Service struct {
 	store   Store
 	hasher  *hasher
 	access  accessTokens
+	tickets accessTokens
 	refresh refreshTokens
 	limits  Limits
 
@@ -122,6 +123,7 @@ func NewService(store Store, config Config, now func() time.Time) (*Service, err
 		store:   store,
 		hasher:  newHasher(),
 		access:  accessTokens{keys: keys, lifetime: config.AccessLifetime},
+		tickets: accessTokens{keys: keys, lifetime: TicketLifetime, tickets: true},
 		refresh: refreshTokens{keys: keys, remember: config.RememberLifetime},
 		now:     func() time.Time { return now().UTC().Truncate(time.Millisecond) },
 	}, nil
@@ -201,6 +203,12 @@ func (s *Service) Authenticate(ctx context.Context, accessToken string) (Princip
 	if err != nil || token.expired {
 		return Principal{}, errAccess
 	}
+	return s.holderOf(ctx, token, now)
+}
+
+// holderOf is who holds a token that is well signed, if user and session still
+// are what they were.
+func (s *Service) holderOf(ctx context.Context, token accessToken, now time.Time) (Principal, error) {
 	session, user, err := s.store.SessionWithUser(ctx, token.sessionID)
 	switch {
 	case apperr.Is(err, apperr.NotFound):

@@ -18,9 +18,12 @@ const MinKeyBytes = 32
 
 // What the product's access tokens say of themselves.
 const (
-	issuer   = "cron-jobs"
-	audience = "cron-jobs-api"
-	jwtType  = "at+jwt"
+	issuer      = "cron-jobs"
+	apiAudience = "cron-jobs-api"
+	jwtType     = "at+jwt"
+	// And its tickets for the stream of the history.
+	ticketAudience = "cron-jobs-stream"
+	ticketType     = "ticket+jwt"
 	// tokenLeeway is how far the clocks of two servers may be apart.
 	tokenLeeway = 5 * time.Second
 	// maxToken bounds what is decoded of a client's header; ours have some 300
@@ -37,6 +40,7 @@ type signingKey struct {
 	id      string // kid: tells keys apart and nothing about them
 	access  []byte
 	refresh []byte
+	ticket  []byte
 }
 
 func newSigningKey(secret []byte) (signingKey, error) {
@@ -44,7 +48,7 @@ func newSigningKey(secret []byte) (signingKey, error) {
 		return signingKey{}, fmt.Errorf("account: a signing key needs at least %d bytes", MinKeyBytes)
 	}
 	var key signingKey
-	for purpose, into := range map[string]*[]byte{"access token": &key.access, "refresh token": &key.refresh} {
+	for purpose, into := range map[string]*[]byte{"access token": &key.access, "refresh token": &key.refresh, "stream ticket": &key.ticket} {
 		derived, err := hkdf.Key(sha256.New, secret, nil, "cron-jobs "+purpose, sha256.Size)
 		if err != nil {
 			return signingKey{}, fmt.Errorf("account: derive key: %w", err)
@@ -69,9 +73,27 @@ type accessClaims struct {
 type accessTokens struct {
 	keys     []signingKey // the first signs, all verify
 	lifetime time.Duration
+	// tickets makes them tickets instead: of another type, for another
+	// audience and signed with another key, so that neither serves as the other.
+	tickets bool
+}
+
+func (t accessTokens) typ() (typ, audience string) {
+	if t.tickets {
+		return ticketType, ticketAudience
+	}
+	return jwtType, apiAudience
+}
+
+func (t accessTokens) key(of signingKey) []byte {
+	if t.tickets {
+		return of.ticket
+	}
+	return of.access
 }
 
 func (t accessTokens) issue(user User, sessionID int64, now time.Time) (string, error) {
+	typ, audience := t.typ()
 	token := jwt.NewWithClaims(jwt.SigningMethodHS256, accessClaims{
 		SessionID:    sessionID,
 		TokenVersion: user.TokenVersion,
@@ -84,9 +106,9 @@ func (t accessTokens) issue(user User, sessionID int64, now time.Time) (string, 
 			ExpiresAt: jwt.NewNumericDate(now.Add(t.lifetime)),
 		},
 	})
-	token.Header["typ"] = jwtType
+	token.Header["typ"] = typ
 	token.Header["kid"] = t.keys[0].id
-	signed, err := token.SignedString(t.keys[0].access)
+	signed, err := token.SignedString(t.key(t.keys[0]))
 	if err != nil {
 		return "", fmt.Errorf("account: sign token: %w", err)
 	}
@@ -107,6 +129,7 @@ func (t accessTokens) read(token string, now time.Time) (accessToken, error) {
 	if len(token) == 0 || len(token) > maxToken {
 		return accessToken{}, errToken
 	}
+	_, audience := t.typ()
 	var claims accessClaims
 	_, err := jwt.NewParser(
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
@@ -139,7 +162,8 @@ func (t accessTokens) read(token string, now time.Time) (accessToken, error) {
 
 // verifyingKey picks the key that the token names.
 func (t accessTokens) verifyingKey(token *jwt.Token) (any, error) {
-	if typ, _ := token.Header["typ"].(string); typ != jwtType {
+	wanted, _ := t.typ()
+	if typ, _ := token.Header["typ"].(string); typ != wanted {
 		return nil, errToken
 	}
 	if _, critical := token.Header["crit"]; critical {
@@ -148,7 +172,7 @@ func (t accessTokens) verifyingKey(token *jwt.Token) (any, error) {
 	kid, _ := token.Header["kid"].(string)
 	for _, key := range t.keys {
 		if key.id == kid {
-			return key.access, nil
+			return t.key(key), nil
 		}
 	}
 	return nil, errToken

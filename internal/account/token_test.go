@@ -39,7 +39,7 @@ func TestAccessTokens(t *testing.T) {
 	}
 	forge := func(method jwt.SigningMethod, with any, header, claims map[string]any) string {
 		all := jwt.MapClaims{
-			"iss": issuer, "aud": audience, "sub": "7", "sid": 42, "ver": 3,
+			"iss": issuer, "aud": apiAudience, "sub": "7", "sid": 42, "ver": 3,
 			"iat": issuedAt.Unix(), "nbf": issuedAt.Unix(), "exp": issuedAt.Add(15 * time.Minute).Unix(),
 		}
 		for name, value := range claims {
@@ -97,8 +97,8 @@ func TestAccessTokens(t *testing.T) {
 		"critical extension":    {token: hs(claims{"crit": []string{"b64"}}, nil)},
 		"another issuer":        {token: hs(nil, claims{"iss": "elsewhere"})},
 		"no issuer":             {token: hs(nil, claims{"iss": nil})},
-		"another audience":      {token: hs(nil, claims{"aud": "elsewhere"})},
-		"no audience":           {token: hs(nil, claims{"aud": nil})},
+		"another apiAudience":   {token: hs(nil, claims{"aud": "elsewhere"})},
+		"no apiAudience":        {token: hs(nil, claims{"aud": nil})},
 		"no expiry":             {token: hs(nil, claims{"exp": nil})},
 		"no nbf":                {token: hs(nil, claims{"nbf": nil})},
 		"expired and elsewhere": {token: hs(nil, claims{"iss": "elsewhere"}), at: time.Hour},

@@ -63,6 +63,7 @@ func newHTTP(ctx context.Context, env Env) (http.Handler, func() error, error) {
 		Remover:     mysql.NewRetention(db),
 		Replies:     mysql.NewReplies(db),
 		Health:      health{db, dispatcher},
+		StreamWait:  cfg.StreamWait,
 		CORSOrigins: cfg.CORSOrigins,
 		Now:         env.Now,
 		Log:         env.Log,

@@ -46,3 +46,20 @@ type Page struct {
 	Total             int64
 	TotalIsLowerBound bool
 }
+
+// Change is where in the order of their last changes an execution stands.
+type Change struct {
+	UpdatedAt time.Time
+	ID        int64
+}
+
+// News are executions that have changed, in the order in which they did.
+type News struct {
+	Executions []Execution // without attempts
+	// Last is the last change that was looked at, whether it was asked for or
+	// not; what is asked for next follows it. It is where the search began if
+	// nothing has changed.
+	Last Change
+	// More reports that it stopped before the end.
+	More bool
+}

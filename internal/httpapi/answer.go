@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
@@ -79,8 +80,10 @@ type rendered struct {
 	header   map[string]string
 	// revalidated is what the weak ETag is taken over; nil: no weak ETag.
 	revalidated any
-	// text stands in the place of the envelope where it is not nil: plain text.
-	text *string
+	// text stands in the place of the envelope where it is not nil: plain text,
+	// or what media says.
+	text  *string
+	media string
 }
 
 func (a One[T]) render(now Timestamp) rendered {
@@ -137,7 +140,7 @@ type encoded struct {
 	status int
 	header map[string]string // those that are "" are not sent
 	body   []byte
-	text   bool // the body is plain text, and no JSON
+	media  string // of a body that is no JSON
 	// weakTag is set where the client may have the answer already.
 	weakTag string
 }
@@ -145,7 +148,7 @@ type encoded struct {
 func (s *server) encodeAnswer(a answer) (encoded, error) {
 	rendered := a.render(Timestamp(s.now()))
 	if rendered.text != nil {
-		return encoded{status: rendered.status, header: rendered.header, body: []byte(*rendered.text), text: true}, nil
+		return encoded{status: rendered.status, header: rendered.header, body: []byte(*rendered.text), media: cmp.Or(rendered.media, textType)}, nil
 	}
 	body, err := encode(rendered.envelope)
 	if err != nil {
@@ -177,8 +180,8 @@ func writeEncoded(w http.ResponseWriter, r *http.Request, out encoded) {
 			return
 		}
 	}
-	if out.text {
-		writeTyped(w, out.status, "text/plain; charset=utf-8", out.body)
+	if out.media != "" {
+		writeTyped(w, out.status, out.media+"; charset=utf-8", out.body)
 		return
 	}
 	writeBody(w, out.status, out.body)

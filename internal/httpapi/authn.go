@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -43,6 +44,10 @@ func (s *server) identify(next http.Handler) http.Handler {
 			if err == nil {
 				info.userID = principal.User.ID
 			}
+		} else if ticket, sent := streamTicket(r); sent {
+			principal, err := s.Accounts.AuthenticateTicket(r.Context(), ticket)
+			info.identity = identity{principal: principal, known: err == nil, err: err}
+			info.userID = principal.User.ID
 		}
 		s.limitRequests(w, r, next)
 	})
@@ -67,6 +72,11 @@ func (s *server) authorise(needs account.Role, scope account.Scope) func(huma.Co
 	return func(hc huma.Context, next func(huma.Context)) {
 		if err := permit(infoOf(hc.Context()).identity, needs, scope); err != nil {
 			r, w := humachi.Unwrap(hc)
+			if errors.Is(err, account.ErrTicketExpired) {
+				// What ends an EventSource, which otherwise asks for ever.
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
 			s.writeError(w, r, err)
 			return
 		}

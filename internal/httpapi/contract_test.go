@@ -67,6 +67,12 @@ func newOpenSystem(t *testing.T) *system {
 
 func newSystemOf(t *testing.T, config account.Config) *system {
 	t.Helper()
+	return newStreamingSystem(t, config, 0)
+}
+
+// newStreamingSystem is newSystemOf whose stream waits for news.
+func newStreamingSystem(t *testing.T, config account.Config, streamWait time.Duration) *system {
+	t.Helper()
 	s := &system{db: mysqltest.New(t), at: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)}
 	store := mysql.NewAccounts(s.db)
 	config.Secret = []byte(strings.Repeat("k", 32))
@@ -80,7 +86,8 @@ func newSystemOf(t *testing.T, config account.Config) *system {
 	}
 	s.Handler = httpapi.New(httpapi.Deps{
 		Accounts: accounts, History: mysql.NewHistory(s.db), Summaries: mysql.NewRollups(s.db), Remover: mysql.NewRetention(s.db), Now: s.now, Log: slog.New(slog.DiscardHandler),
-		Jobs: job.NewService(mysql.NewJobs(s.db), nil, 0, s.now),
+		Jobs:       job.NewService(mysql.NewJobs(s.db), nil, 0, s.now),
+		StreamWait: streamWait,
 	})
 	return s
 }
@@ -118,6 +125,9 @@ func (s *system) send(t *testing.T, method, target, token, body string, headers 
 	rec := httptest.NewRecorder()
 	s.ServeHTTP(rec, req)
 	a := answer{t: t, status: rec.Code, header: rec.Header(), raw: rec.Body.String()}
+	if strings.HasPrefix(rec.Header().Get("Content-Type"), "text/") || method == "HEAD" {
+		return a
+	}
 	if err := json.Unmarshal(rec.Body.Bytes(), &a.body); err != nil {
 		t.Fatalf("%s %s: %d is no JSON: %v\n%s", method, target, rec.Code, err, a.raw)
 	}

@@ -41,6 +41,7 @@ func apiConfig() huma.Config {
 	config.Servers = []*huma.Server{{URL: "/"}}
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"bearer":   {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "The accessToken of POST /auth/login."},
+		"ticket":   {Type: "apiKey", In: "query", Name: "ticket", Description: "Of POST /history/stream/ticket; for a browser's EventSource, which sends no header."},
 		"apiToken": {Type: "http", Scheme: "bearer", BearerFormat: "cj_…", Description: aboutTokens},
 	}
 	for _, tag := range [][2]string{

@@ -24,6 +24,8 @@ type documentation struct {
 	text      bool // the answer is had as text too
 	// revalidates says that answers other than lists bear a weak ETag too.
 	revalidates bool
+	// media is what the answer is instead of JSON.
+	media string
 }
 
 func (d documentation) write() {
@@ -41,6 +43,12 @@ func (d documentation) write() {
 	}
 	d.op.Responses[strconv.Itoa(d.op.DefaultStatus)] = &huma.Response{
 		Description: http.StatusText(d.op.DefaultStatus), Content: d.content(d.success),
+	}
+	if d.media != "" {
+		d.op.Responses[strconv.Itoa(d.op.DefaultStatus)].Content = map[string]*huma.MediaType{d.media: {Schema: &huma.Schema{Type: huma.TypeString}}}
+	}
+	if d.has("Ticket") {
+		d.op.Security = append(d.op.Security, map[string][]string{"ticket": {}})
 	}
 	if d.text {
 		d.op.Responses[strconv.Itoa(d.op.DefaultStatus)].Content["text/plain"] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"time"
 
@@ -55,11 +56,24 @@ func (s *server) identifyRequest(next http.Handler) http.Handler {
 			id = newRequestID()
 		}
 		w.Header().Set("X-Request-Id", id)
-		info := &requestInfo{id: id, method: r.Method, path: r.URL.RequestURI(), started: s.now(), charge: noCharge}
+		info := &requestInfo{id: id, method: r.Method, path: shownPath(r.URL), started: s.now(), charge: noCharge}
 		info.client = account.Client{Address: sourceAddress(r.RemoteAddr), UserAgent: r.UserAgent()}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), infoKey{}, info)))
 	})
 }
+
+// shownPath is path and query as they were sent, but for a ticket, which is as
+// good as a token.
+func shownPath(u *url.URL) string {
+	query := u.Query()
+	if !query.Has("ticket") {
+		return u.RequestURI()
+	}
+	query.Set("ticket", hiddenTicket)
+	return u.EscapedPath() + "?" + query.Encode()
+}
+
+const hiddenTicket = "hidden"
 
 // sourceAddress is the address of who is connected, without a port. On AWS the
 // adapter puts the address there that API Gateway saw. Headers that a client

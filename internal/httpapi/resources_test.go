@@ -119,6 +119,10 @@ func (f *fakeRuns) List(context.Context, execution.Query) (execution.Page, error
 	return execution.Page{}, nil
 }
 
+func (f *fakeRuns) News(context.Context, execution.Query, execution.Change) (execution.News, error) {
+	return execution.News{}, nil
+}
+
 func (f *fakeRuns) Get(_ context.Context, id int64) (execution.Execution, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -29,6 +29,8 @@ type routeOptions struct {
 	raw bool
 	// text says that the answer is had as text/plain too.
 	text bool
+	// media is what the answer is instead of JSON; "" where it is JSON.
+	media string
 	// neverConflicts keeps 409 out of the document.
 	neverConflicts bool
 	revalidates    bool
@@ -93,7 +95,7 @@ func route[I any, A answer](s *server, method, path string, needs account.Role, 
 	}
 	documentation{
 		op: op, registry: s.api.OpenAPI().Components.Schemas, needs: needs, scope: scopeOf(method, path),
-		input: reflect.TypeFor[I](), success: a.documents(), conflicts: !o.neverConflicts, text: o.text, revalidates: o.revalidates,
+		input: reflect.TypeFor[I](), success: a.documents(), conflicts: !o.neverConflicts, text: o.text, media: o.media, revalidates: o.revalidates,
 	}.write()
 	s.accesses = append(s.accesses, access{Method: method, Path: path, Needs: needs, Scope: scopeOf(method, path)})
 	_, takesBody := reflect.TypeFor[I]().FieldByName("Body")

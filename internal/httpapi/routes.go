@@ -73,6 +73,8 @@ func (s *server) routes() {
 	route(s, "GET", "/jobs/{id}/history", viewer, "history", "List a job's executions", s.listJobHistory)
 	route(s, "GET", "/history", viewer, "history", "List executions", s.listHistory)
 	route(s, "DELETE", "/history", admin, "history", "Remove old executions", s.deleteHistory, neverConflicts)
+	route(s, "GET", streamPath, viewer, "history", "Follow executions as they change", s.streamHistory, streams)
+	route(s, "POST", streamPath+"/ticket", viewer, "history", "Get a ticket for a browser's EventSource", s.issueTicket, neverConflicts)
 	route(s, "GET", "/history/{id}", viewer, "history", "Read an execution with its attempts", s.getExecution)
 	route(s, "POST", "/history/{id}/replay", operator, "history", "Make an execution's call once more and wait for the outcome", s.replayExecution, mayBeAccepted(s),
 		explained("The request is the one that the execution was made with, whatever the job's has become; secret headers have their present values, unless the job calls another host by now. "+

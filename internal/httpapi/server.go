@@ -28,6 +28,8 @@ type Deps struct {
 	Health     Health
 	// CORSOrigins are the exact origins that browsers may call from.
 	CORSOrigins []string
+	// StreamWait is how long a request for news waits for some.
+	StreamWait time.Duration
 	// Now is the clock; nil means the system's.
 	Now func() time.Time
 	// Log receives the access log and the text of internal errors; nil means
@@ -63,6 +65,11 @@ type AccountService interface {
 	ListTokens(ctx context.Context, userID int64, offset, limit int) ([]account.APIToken, int, error)
 	RevokeToken(ctx context.Context, userID, tokenID int64) error
 
+	// IssueTicket makes a ticket for the stream; AuthenticateTicket tells who
+	// holds one, and account.ErrTicketExpired of one that was good.
+	IssueTicket(who account.Principal) (string, error)
+	AuthenticateTicket(ctx context.Context, ticket string) (account.Principal, error)
+
 	// Holder is the user that a token was issued to, be it expired or over.
 	Holder(ctx context.Context, token string) (userID int64, ours bool)
 	// CountUser and CountAddress count a request against a rate limit:
@@ -85,6 +92,8 @@ type Runner interface {
 type HistoryReader interface {
 	List(ctx context.Context, q execution.Query) (execution.Page, error)
 	Get(ctx context.Context, id int64) (execution.Execution, error)
+	// News lists what has changed since a change, in bounded parts.
+	News(ctx context.Context, q execution.Query, after execution.Change) (execution.News, error)
 }
 
 // Summaries reads what executions add up to. Spans of time are whole hours in

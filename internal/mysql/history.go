@@ -63,17 +63,7 @@ func (s *History) read(ctx context.Context, ids []int64) ([]execution.Execution,
 	if err != nil {
 		return nil, err
 	}
-	byID := make(map[int64]execution.Execution, len(found))
-	for _, e := range found {
-		byID[e.ID] = e
-	}
-	ordered := make([]execution.Execution, 0, len(ids))
-	for _, id := range ids {
-		if e, ok := byID[id]; ok { // retention may have been faster
-			ordered = append(ordered, e)
-		}
-	}
-	return ordered, nil
+	return inChosenOrder(found, ids), nil
 }
 
 func executionsAsE() exp.AliasedExpression { return goqu.T("executions").As("e") }

@@ -164,5 +164,6 @@ func writeSection(path, text string) error {
 	if !begun || !ended {
 		return fmt.Errorf("%s has no marks %s and %s", path, beginMark, endMark)
 	}
+	//nolint:gosec // the file that the caller names
 	return os.WriteFile(path, []byte(before+beginMark+"\n"+text+"\n"+endMark+after), 0o600)
 }
