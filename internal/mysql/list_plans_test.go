@@ -56,8 +56,18 @@ func TestListsWalkIndexes(t *testing.T) {
 	}
 	for _, sort := range []job.Sort{"", job.SortID, job.SortName, job.SortStatus, job.SortCreatedAt, job.SortUpdatedAt, job.SortNextRunAt, job.SortLastRunAt} {
 		for _, filter := range []job.Filter{
-			{}, {Status: job.Active}, {Status: job.Failed}, {CategoryID: category}, {CategoryID: category + 2}, {Method: "GET"}, {Method: "PUT"},
-			{Status: job.Active, CategoryID: category, Method: "GET"}, {Search: "report"}, {Search: "name 00017"}, {Search: "qzx"}, {Search: "report", Status: job.Active},
+			{},
+			{Status: job.Active},
+			{Status: job.Failed},
+			{CategoryID: category},
+			{CategoryID: category + 2},
+			{Method: "GET"},
+			{Method: "PUT"},
+			{Status: job.Active, CategoryID: category, Method: "GET"},
+			{Search: "report"},
+			{Search: "name 00017"},
+			{Search: "qzx"},
+			{Search: "report", Status: job.Active},
 		} {
 			for _, page := range []int{0, 1500, 2900} {
 				for _, descending := range []bool{false, true} {
@@ -72,10 +82,24 @@ func TestListsWalkIndexes(t *testing.T) {
 	}
 	from, until := noon.Add(-20*24*time.Hour), noon
 	for _, q := range []execution.Query{
-		{}, {Status: execution.Success}, {Status: execution.Missed}, {Status: execution.Pending}, {Trigger: execution.Schedule}, {Trigger: execution.Manual},
-		{Status: execution.Failed, Trigger: execution.Manual}, {JobID: 1}, {JobID: 1, Status: execution.Failed}, {JobID: 1, Trigger: execution.Manual},
-		{CategoryID: category}, {CategoryID: category + 2}, {CategoryID: category, Status: execution.Failed}, {CategoryID: category, Trigger: execution.Manual},
-		{Search: "report"}, {Search: "name 00017"}, {Search: "qzx"}, {Search: "report", Status: execution.Failed},
+		{},
+		{Status: execution.Success},
+		{Status: execution.Missed},
+		{Status: execution.Pending},
+		{Trigger: execution.Schedule},
+		{Trigger: execution.Manual},
+		{Status: execution.Failed, Trigger: execution.Manual},
+		{JobID: 1},
+		{JobID: 1, Status: execution.Failed},
+		{JobID: 1, Trigger: execution.Manual},
+		{CategoryID: category},
+		{CategoryID: category + 2},
+		{CategoryID: category, Status: execution.Failed},
+		{CategoryID: category, Trigger: execution.Manual},
+		{Search: "report"},
+		{Search: "name 00017"},
+		{Search: "qzx"},
+		{Search: "report", Status: execution.Failed},
 	} {
 		if q.JobID != 0 {
 			q.JobID = firstJob(t, db)
@@ -209,11 +233,16 @@ func badSteps(t *testing.T, db *sql.DB, one statement) (faults []string) {
 		stored := map[string]bool{"j": true, "e": true, "s": true, "jobs": true, "executions": true, "job_stats": true}[step["table"]]
 		switch {
 		case !stored:
+		case strings.Contains(one.query, "FORCE INDEX (ix_jobs_search) STRAIGHT_JOIN executions"):
+			// Jobs of a name that hundreds have: a scan that soon meets the limit.
 		case step["type"] == "ALL", step["type"] == "index" && step["key"] != "ix_jobs_search" && !strings.Contains(one.query, "LIMIT"):
 			faults = append(faults, fmt.Sprintf("scans %v", step))
 		case strings.Contains(step["extra"], "Using filesort") && !strings.Contains(one.query, " IN ("):
 			faults = append(faults, fmt.Sprintf("sorts %v", step))
 		}
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
 	}
 	return faults
 }
