@@ -43,6 +43,10 @@ JOBS ?= 100000
 EXECUTIONS ?= 10000000
 DIR ?=
 
+.PHONY: repair-rollups
+repair-rollups: ## Count the history anew and put right the summaries that differ (DIR=, or DB_HOST and the like)
+	go run ./infra/local/repairrollups -dir '$(DIR)'
+
 .PHONY: seed-large
 seed-large: ## Fill a database with JOBS and EXECUTIONS (DIR=, or DB_HOST and the like)
 	go run ./infra/local/seedlarge -jobs $(JOBS) -executions $(EXECUTIONS) -dir '$(DIR)'

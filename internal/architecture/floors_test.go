@@ -28,7 +28,7 @@ var floors = [][]string{
 	4: {"internal/mysql", "internal/sqsqueue", "internal/httpapi"},
 	5: {"internal/mysql/mysqltest", "internal/app"},
 	6: {"internal/simulation", "functions/api", "functions/tick", "functions/executor", "functions/migrate", "infra/local/system", "infra/local/testdb", "infra/local/seed", "infra/templatetest"},
-	7: {"infra/local", "infra/local/simulate", "infra/local/bench", "infra/local/seedlarge", "infra/local/benchapi", "infra/local/openapi", "infra/local/chaos", "infra/deploy"},
+	7: {"infra/local", "infra/local/simulate", "infra/local/bench", "infra/local/seedlarge", "infra/local/benchapi", "infra/local/repairrollups", "infra/local/openapi", "infra/local/chaos", "infra/deploy"},
 }
 
 // onlyImporters are modules with a single door.

@@ -65,6 +65,7 @@ func run(ctx context.Context, c choice) (err error) {
 		return err
 	}
 	cfg.DB.Host, cfg.DB.Port, cfg.DB.Username, cfg.DB.Password = where.Host, where.Port, where.User, config.Secret(where.Password)
+	cfg.RetentionDays = 3650 // the data's year is to stay
 	cfg.RateLimits = config.RateLimits{Window: cfg.RateLimits.Window}
 	if cfg.LocalDataDir = c.dir; c.dir == "" {
 		if cfg.LocalDataDir, err = os.MkdirTemp("", "cronjobs-bench-api-"); err != nil {
