@@ -80,6 +80,12 @@ test: ## Run the tests on a database (ENGINE=auto|server|embedded, PKG=, ARGS=)
 test-race: ## Run the tests with the race detector (needs a C compiler)
 	$(TESTDB) env CGO_ENABLED=1 go test -race $(ARGS) $(PKG)
 
+.PHONY: browser-test
+browser-test: ## Follow the history in a real browser (installs chromium where apt can)
+	@command -v chromium >/dev/null || { DEBIAN_FRONTEND=noninteractive apt-get -qq update && \
+		DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends chromium >/dev/null; }
+	BROWSER_TEST=required go test -count=1 -v $(ARGS) ./infra/local/browser
+
 .PHONY: guards
 guards: ## Remove each guard of the delivery protocol and see the simulation notice (ten minutes)
 	$(TESTDB) env GUARDS=1 go test -count=1 -timeout 30m -v -run TestWithout $(ARGS) ./internal/simulation
