@@ -155,7 +155,7 @@ func (c *recount) read(rows *sql.Rows, jobs []int64) error {
 		if status == execution.Missed {
 			sample.Count = instants(missed)
 		}
-		if sample.Ran = status.Ran(); sample.Ran {
+		if sample.Ran = status.Ran() && started.Valid && ended.Valid; sample.Ran {
 			sample.Duration, sample.Lateness = ended.Time.Sub(started.Time), started.Time.Sub(at.Time)
 		}
 		summaryAt(c.counted, hour).Add(sample)
