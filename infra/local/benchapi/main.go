@@ -8,6 +8,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -87,6 +88,9 @@ func run(ctx context.Context, c choice) (err error) {
 		return err
 	}
 	defer func() { _ = db.Close() }()
+	if unfinished, err := seed.Unfinished(ctx, db); err != nil || unfinished {
+		return cmp.Or(err, errors.New("the filling of this database was interrupted: make seed-large goes on with it"))
+	}
 	size, err := measureSize(ctx, db)
 	if err != nil {
 		return err

@@ -62,7 +62,7 @@ func padded(n, width int) string {
 	return strings.Repeat("0", max(0, width-len(text))) + text
 }
 
-const jobColumns = `id, name, name_key, description, cron_pattern, timezone, category_id, method, status, status_reason, next_run_at,
+const jobColumns = `id, name, name_key, description, search_text, cron_pattern, timezone, category_id, method, status, status_reason, next_run_at,
 	created_at, updated_at, deleted_at`
 
 func (p Plan) appendJob(t *rows, n int) {
@@ -76,6 +76,7 @@ func (p Plan) appendJob(t *rows, n int) {
 		t.text(strings.ToLower(j.name))
 	}
 	t.text(j.description)
+	t.bytes(strings.ToLower(j.name) + "\xff" + strings.ToLower(j.description))
 	t.text(j.pattern)
 	t.text("UTC")
 	t.number(int64(j.category))

@@ -76,6 +76,7 @@ func TestFill(t *testing.T) {
 		"SELECT COUNT(*) FROM executions WHERE scheduled_for > NOW()": 0,
 		"SELECT COUNT(*) FROM jobs WHERE next_run_at < '2026-03-02'":  0,
 		"SELECT COUNT(*) FROM jobs j JOIN categories c ON c.id = j.category_id WHERE c.status = 'inactive' AND j.next_run_at IS NOT NULL": 0,
+		"SELECT COUNT(*) FROM jobs WHERE search_text IS NULL OR LOCATE(LOWER(name), search_text) <> 1":                                    0,
 		// What stands in job_stats is what the history holds.
 		`SELECT COUNT(*) FROM job_stats s JOIN (SELECT job_id, COUNT(*) AS runs, SUM(status = 'success') AS good, MAX(started_at) AS last
 			FROM executions WHERE started_at IS NOT NULL GROUP BY job_id) e ON e.job_id = s.job_id
@@ -89,6 +90,9 @@ func TestFill(t *testing.T) {
 	}
 	if done, err := seed.Fill(t.Context(), db, plan(t), func(string) {}); err != nil || done {
 		t.Errorf("a second time: done %t, %v", done, err)
+	}
+	if unfinished, err := seed.Unfinished(t.Context(), db); err != nil || unfinished {
+		t.Errorf("done, and unfinished is %t, %v", unfinished, err)
 	}
 	other, _ := seed.NewPlan(51, 5000, now)
 	if _, err := seed.Fill(t.Context(), db, other, func(string) {}); !errors.Is(err, seed.ErrNotEmpty) {
@@ -106,6 +110,9 @@ func TestFillGoesOnAndIsTheSame(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	if _, err := seed.Fill(ctx, broken, plan(t), func(string) { cancel() }); err == nil {
 		t.Fatal("it was not interrupted")
+	}
+	if unfinished, err := seed.Unfinished(t.Context(), broken); err != nil || !unfinished {
+		t.Errorf("interrupted, and unfinished is %t, %v", unfinished, err)
 	}
 	later, err := seed.NewPlan(50, 5000, now.AddDate(0, 0, 7))
 	if err != nil {

@@ -59,6 +59,17 @@ func openState(ctx context.Context, db *sql.DB, p Plan) (state, error) {
 	return state{plan: p, finished: finished != ""}, err
 }
 
+// Unfinished reports a database whose filling was interrupted: it lacks indexes.
+func Unfinished(ctx context.Context, db *sql.DB) (bool, error) {
+	var begun bool
+	err := db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?)", stateTable).Scan(&begun)
+	if err != nil || !begun {
+		return false, err
+	}
+	finished, err := getState(ctx, db, "finished")
+	return finished == "", err
+}
+
 // getState is "" where nothing is kept by the name.
 func getState(ctx context.Context, q querier, name string) (value string, err error) {
 	err = q.QueryRowContext(ctx, "SELECT value FROM "+stateTable+" WHERE name = ?", name).Scan(&value)

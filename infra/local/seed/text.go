@@ -1,6 +1,7 @@
 package seed
 
 import (
+	"encoding/hex"
 	"strconv"
 	"time"
 )
@@ -56,6 +57,14 @@ func (t *rows) text(s string) {
 	t.separate()
 	t.buf = append(t.buf, '\'')
 	t.buf = append(t.buf, s...)
+	t.buf = append(t.buf, '\'')
+}
+
+// bytes is for what is no text.
+func (t *rows) bytes(s string) {
+	t.separate()
+	t.buf = append(t.buf, "x'"...)
+	t.buf = hex.AppendEncode(t.buf, []byte(s))
 	t.buf = append(t.buf, '\'')
 }
 
