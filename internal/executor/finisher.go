@@ -12,8 +12,9 @@ import (
 // How outcomes are grouped into transactions: calls that end together are
 // recorded together, and a lone one waits little.
 const (
-	groupWait = 5 * time.Millisecond
-	groupMost = 200
+	groupWait     = 5 * time.Millisecond
+	groupWaitMost = 30 * time.Millisecond
+	groupMost     = 200
 	// groupBytes bounds the answers of a group, which travel in one statement:
 	// servers refuse one of more than 16 MB, and every byte may need an escape.
 	groupBytes = 2 << 20
@@ -78,11 +79,13 @@ func (f *finisher) work() {
 	}
 }
 
-// gather collects what arrives within groupWait of the first.
+// gather collects what arrives until nothing does for groupWait, or since the
+// first for groupWaitMost.
 func (f *finisher) gather(first finishing) []finishing {
 	group := []finishing{first}
-	timer := time.NewTimer(groupWait)
-	defer timer.Stop()
+	quiet, most := time.NewTimer(groupWait), time.NewTimer(groupWaitMost)
+	defer quiet.Stop()
+	defer most.Stop()
 	size := answerSize(first)
 	for len(group) < groupMost && size < groupBytes {
 		select {
@@ -92,7 +95,10 @@ func (f *finisher) gather(first finishing) []finishing {
 			}
 			group = append(group, next)
 			size += answerSize(next)
-		case <-timer.C:
+			quiet.Reset(groupWait)
+		case <-quiet.C:
+			return group
+		case <-most.C:
 			return group
 		}
 	}
