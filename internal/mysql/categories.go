@@ -14,10 +14,13 @@ import (
 )
 
 // Categories keeps categories. It is a job.CategoryStore.
-type Categories struct{ db *sql.DB }
+type Categories struct {
+	db     *sql.DB
+	census *census
+}
 
 // NewCategories makes a store on a pool that Open made.
-func NewCategories(db *sql.DB) *Categories { return &Categories{db: db} }
+func NewCategories(db *sql.DB) *Categories { return &Categories{db: db, census: &census{db: db}} }
 
 var _ job.CategoryStore = (*Categories)(nil)
 
@@ -106,7 +109,18 @@ func (s *Categories) ListCategories(ctx context.Context, filter job.CategoryFilt
 	if err != nil {
 		return nil, 0, translate(err)
 	}
-	return page, total, translate(countJobs(ctx, s.db, page))
+	counts, err := s.census.jobs(ctx)
+	if err != nil {
+		return nil, 0, translate(err)
+	}
+	for i := range page {
+		for by, n := range counts {
+			if by.categoryID == page[i].ID {
+				page[i].JobCount += int(n)
+			}
+		}
+	}
+	return page, total, nil
 }
 
 func orderCategories(query *goqu.SelectDataset, filter job.CategoryFilter) *goqu.SelectDataset {

@@ -31,7 +31,7 @@ func (s *Categories) DeleteCategory(ctx context.Context, id, reassignTo int64, n
 		return s.deleteEmpty(ctx, id, check)
 	}
 	for done := false; !done; {
-		err := inTx(ctx, s.db, func(tx *sql.Tx) (err error) {
+		err := changingJobs(ctx, s.db, func(tx *sql.Tx) (err error) {
 			done, err = moveAndDelete(ctx, tx, id, reassignTo, now, check)
 			return err
 		})

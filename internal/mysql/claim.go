@@ -61,8 +61,10 @@ func (s *Executions) Claim(ctx context.Context, request dispatch.ClaimRequest) (
 		if err := advance(ctx, tx, due, request.Now, &result); err != nil {
 			return err
 		}
-		result.Waiting, err = insertOccurrences(ctx, tx, due, request, &result)
-		return err
+		if result.Waiting, err = insertOccurrences(ctx, tx, due, request, &result); err != nil || result.SetAside == 0 {
+			return err
+		}
+		return raiseCensus(ctx, tx)
 	})
 	return result, err
 }

@@ -18,7 +18,7 @@ func (s *Jobs) UpdateJobs(ctx context.Context, ids []int64, categoryID int64, no
 	decide func(current job.Job, category *job.CategoryRef) (job.Change, error),
 ) ([]job.Updated, error) {
 	var updated []job.Updated
-	err := inTx(ctx, s.db, func(tx *sql.Tx) error {
+	err := changingJobs(ctx, s.db, func(tx *sql.Tx) error {
 		updated = make([]job.Updated, len(ids))
 		current, err := lockJobs(ctx, tx, ids)
 		if err != nil {

@@ -26,7 +26,7 @@ const (
 // so that they do not race for names.
 func (s *Jobs) DuplicateJob(ctx context.Context, id int64, now time.Time, copied func(source job.Job) job.Job) (job.Job, error) {
 	var created job.Job
-	err := inTx(ctx, s.db, func(tx *sql.Tx) error {
+	err := changingJobs(ctx, s.db, func(tx *sql.Tx) error {
 		source, err := lockJob(ctx, tx, id, now)
 		if err != nil {
 			return jobError(err)

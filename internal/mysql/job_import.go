@@ -20,7 +20,7 @@ import (
 func (s *Jobs) ImportJobs(ctx context.Context, query job.ImportQuery, now time.Time,
 	decide func(found job.ImportFound) (*job.ImportPlan, error),
 ) error {
-	return inTx(ctx, s.db, func(tx *sql.Tx) error {
+	return changingJobs(ctx, s.db, func(tx *sql.Tx) error {
 		found, err := findForImport(ctx, tx, query, now)
 		if err != nil {
 			return err

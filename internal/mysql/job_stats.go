@@ -167,10 +167,12 @@ func (s *Executions) stopJob(ctx context.Context, now time.Time, id int64, reaso
 		if err != nil || matched == 0 {
 			return err
 		}
-		_, err = endWaiting(ctx, tx, now, ending{
+		if _, err := endWaiting(ctx, tx, now, ending{
 			status: execution.Cancelled, reason: "job failed", where: "job_id = ? AND trigger_type = 'schedule'", args: []any{id},
-		})
-		return err
+		}); err != nil {
+			return err
+		}
+		return raiseCensus(ctx, tx)
 	})
 }
 

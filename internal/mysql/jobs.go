@@ -30,7 +30,7 @@ func (s *Jobs) CreateJob(ctx context.Context, categoryID int64,
 	decide func(category *job.CategoryRef) (job.Job, error),
 ) (job.Job, error) {
 	var created job.Job
-	err := inTx(ctx, s.db, func(tx *sql.Tx) error {
+	err := changingJobs(ctx, s.db, func(tx *sql.Tx) error {
 		category, err := lockCategoryShared(ctx, tx, categoryID)
 		if err != nil {
 			return err
@@ -93,7 +93,7 @@ func (s *Jobs) UpdateJob(ctx context.Context, id, categoryID int64, now time.Tim
 	decide func(current job.Job, category *job.CategoryRef) (job.Change, error),
 ) (job.Job, error) {
 	var result job.Job
-	err := inTx(ctx, s.db, func(tx *sql.Tx) error {
+	err := changingJobs(ctx, s.db, func(tx *sql.Tx) error {
 		current, err := lockJob(ctx, tx, id, now)
 		if err != nil {
 			return jobError(err)

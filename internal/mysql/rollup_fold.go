@@ -9,10 +9,13 @@ import (
 )
 
 // Rollups keeps the summaries of executions.
-type Rollups struct{ db *sql.DB }
+type Rollups struct {
+	db     *sql.DB
+	census *census
+}
 
 // NewRollups makes a store on a pool that Open made.
-func NewRollups(db *sql.DB) *Rollups { return &Rollups{db: db} }
+func NewRollups(db *sql.DB) *Rollups { return &Rollups{db: db, census: &census{db: db}} }
 
 // Bounds of one transaction of Fold. A row holds what one transaction ended,
 // which mostly is 50 executions.

@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/doug-martin/goqu/v9"
@@ -158,24 +157,23 @@ func (s *Rollups) UnderWay(ctx context.Context, jobID int64, from, to, now time.
 // Counts counts jobs and categories.
 func (s *Rollups) Counts(ctx context.Context) (job.Counts, error) {
 	var counts job.Counts
-	_, err := queryAllSQL(ctx, s.db, func(rows *sql.Rows) (_ struct{}, err error) {
-		var what string
-		var n int64
-		if err := rows.Scan(&what, &n); err != nil {
-			return struct{}{}, err
+	jobs, err := s.census.jobs(ctx)
+	if err != nil {
+		return counts, translate(err)
+	}
+	for by, n := range jobs {
+		switch by.status {
+		case job.Active:
+			counts.ActiveJobs += n
+		case job.Inactive:
+			counts.InactiveJobs += n
+		case job.Failed:
+			counts.FailedJobs += n
 		}
-		of := map[string]*int64{
-			"job active": &counts.ActiveJobs, "job inactive": &counts.InactiveJobs, "job failed": &counts.FailedJobs,
-			"category active": &counts.ActiveCategories,
-		}[what]
-		if of != nil {
-			*of = n
-		}
-		if strings.HasPrefix(what, "category") {
-			counts.Categories += n
-		}
-		return struct{}{}, nil
-	}, `SELECT CONCAT('job ', status), COUNT(*) FROM jobs WHERE name_key IS NOT NULL GROUP BY status
-		UNION ALL SELECT CONCAT('category ', status), COUNT(*) FROM categories GROUP BY status`)
+	}
+	_, err = queryAllSQL(ctx, s.db, func(rows *sql.Rows) (_ struct{}, err error) {
+		err = rows.Scan(&counts.Categories, &counts.ActiveCategories)
+		return struct{}{}, err
+	}, "SELECT COUNT(*), COALESCE(SUM(status = 'active'), 0) FROM categories")
 	return counts, translate(err)
 }

@@ -1,0 +1,164 @@
+package mysql_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cronjobs/cronjobs/internal/execution"
+	"github.com/cronjobs/cronjobs/internal/executor"
+	"github.com/cronjobs/cronjobs/internal/job"
+	"github.com/cronjobs/cronjobs/internal/mysql"
+)
+
+// jobWrites are statements that write jobs.
+var jobWrites = regexp.MustCompile(`(?i)UPDATE jobs SET|INSERT INTO jobs\b|DELETE FROM jobs\b|(?:Insert|Update|Delete)\("jobs"\)|Rows\(ctx, tx, "jobs",`)
+
+// Whoever writes jobs and is not listed here: if the number of jobs, a status or
+// a category can change, do it inside changingJobs or call raiseCensus, and add
+// the change to TestNoInstanceCountsWhatAnotherHasChanged.
+var jobWriters = []string{
+	"advance: Claim raises where it sets a job aside",
+	"insertJob: callers raise", "insertJobs: ImportJobs raises", "replaceJobs: ImportJobs raises",
+	"applyChange: UpdateJob raises", "writeChanges: UpdateJobs raises",
+	"moveAndDelete: DeleteCategory raises", "stopJob: raises",
+	"stopInactive: next run alone", "resumeActive: next run alone", "judgeJobs: lane alone", "MarkSlow: lane alone",
+}
+
+func TestEveryWriterOfJobsIsKnown(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		set := token.NewFileSet()
+		parsed, err := parser.ParseFile(set, file, source, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, declared := range parsed.Decls {
+			if f, ok := declared.(*ast.FuncDecl); ok && jobWrites.Match(source[set.Position(f.Pos()).Offset:set.Position(f.End()).Offset]) {
+				found = append(found, f.Name.Name)
+			}
+		}
+	}
+	slices.Sort(found)
+	var known []string
+	for _, writer := range jobWriters {
+		name, _, _ := strings.Cut(writer, ":")
+		known = append(known, name)
+	}
+	slices.Sort(known)
+	if diff := cmp.Diff(known, found); diff != "" {
+		t.Errorf("functions that write jobs (-known +found):\n%s", diff)
+	}
+}
+
+// instance is another process's view of the same database.
+type instance struct {
+	*world
+	categories *mysql.Categories
+	dashboard  *mysql.Rollups
+}
+
+// counted is what it answers, which must be what is stored.
+func (i instance) counted(when string) string {
+	i.t.Helper()
+	listed, _, err := i.categories.ListCategories(i.t.Context(), job.CategoryFilter{Limit: 100})
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	counts, err := i.dashboard.Counts(i.t.Context())
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	var got []string
+	for _, c := range listed {
+		got = append(got, fmt.Sprintf("%d:%d", c.ID, c.JobCount))
+	}
+	got = append(got, fmt.Sprint(counts.ActiveJobs), fmt.Sprint(counts.InactiveJobs), fmt.Sprint(counts.FailedJobs))
+	want := i.text(`SELECT CONCAT(
+		(SELECT GROUP_CONCAT(CONCAT(c.id, ':', (SELECT COUNT(*) FROM jobs j WHERE j.category_id = c.id AND j.deleted_at IS NULL)) ORDER BY c.id SEPARATOR ' ') FROM categories c), ' ',
+		(SELECT CONCAT(COALESCE(SUM(status = 'active'), 0), ' ', COALESCE(SUM(status = 'inactive'), 0), ' ', COALESCE(SUM(status = 'failed'), 0)) FROM jobs WHERE deleted_at IS NULL))`)
+	if answer := strings.Join(got, " "); answer != want {
+		i.t.Errorf("%s: the other instance counts %s, stored are %s", when, answer, want)
+	}
+	return want
+}
+
+// Two instances over one database: whatever one of them does, the other, which
+// has counted before, counts anew.
+func TestNoInstanceCountsWhatAnotherHasChanged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := instance{w, mysql.NewCategories(w.db), mysql.NewRollups(w.db)}
+	other := w.category("Other")
+	existing := w.minutely("Existing", nil)
+	ctx := t.Context()
+	var last job.Job
+	for _, step := range []struct {
+		name string
+		act  func() error
+	}{
+		{"create", func() (err error) { last, err = w.jobs.Create(ctx, w.input("Made", w.work.ID), 1); return err }},
+		{"pause", func() error { _, err := w.jobs.Pause(ctx, existing.ID, nil); return err }},
+		{"resume", func() error { _, err := w.jobs.Resume(ctx, existing.ID, nil); return err }},
+		{"move", func() error { _, err := w.jobs.Patch(ctx, last.ID, job.Input{CategoryID: &other.ID}, nil); return err }},
+		{"duplicate", func() (err error) { last, err = w.jobs.Duplicate(ctx, existing.ID, 1); return err }},
+		{"many at once", func() error {
+			_, err := w.jobs.ChangeMany(ctx, job.Bulk{Action: job.BulkMove, IDs: []int64{existing.ID, last.ID}, CategoryID: other.ID})
+			return err
+		}},
+		{"import", func() error {
+			_, err := w.jobs.Import(ctx, w.items(3, other.ID, nil), job.ImportOptions{OnConflict: job.ConflictFail})
+			return err
+		}},
+		{"import over what is there", func() error {
+			_, err := w.jobs.Import(ctx, w.items(3, w.work.ID, nil), job.ImportOptions{OnConflict: job.ConflictUpdate})
+			return err
+		}},
+		{"delete", func() error { return w.jobs.Delete(ctx, last.ID, nil) }},
+		{"a target that is gone", func() error {
+			w.answer = func(executor.Work) execution.Attempt {
+				return execution.Attempt{Response: &execution.Response{Status: 410}, Failure: &execution.Failure{Kind: execution.ErrHTTPStatus}}
+			}
+			_, err := w.dispatcher.RunNow(ctx, existing.ID, 1)
+			w.deliver()
+			return err
+		}},
+		{"a schedule that cannot be read", func() error {
+			broken, err := w.jobs.Create(ctx, w.input("Broken", other.ID), 1)
+			w.exec("UPDATE jobs SET cron_pattern = 'never', next_run_at = ? WHERE id = ?", w.Now(), broken.ID)
+			b.counted("before it is set aside")
+			w.tick()
+			return err
+		}},
+		{"a category's end", func() error { return w.categories.Delete(ctx, other.ID, w.work.ID, nil) }},
+	} {
+		before := b.counted("before " + step.name)
+		if err := step.act(); err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		if after := b.counted(step.name); before == after {
+			t.Errorf("%s changed no count: %s", step.name, after)
+		}
+	}
+}
