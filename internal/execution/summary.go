@@ -202,10 +202,12 @@ const Buckets = 256
 // Add counts n more in a bucket.
 func (h *Histogram) Add(bucket int, n int64) {
 	if missing := bucket + 1 - len(*h); missing > 0 {
-		*h = append(*h, make([]int64, missing)...)
+		*h = append(*h, empty[:missing]...)
 	}
 	(*h)[bucket] += n
 }
+
+var empty [Buckets]int64
 
 func (h Histogram) equal(other Histogram) bool {
 	for i := range max(len(h), len(other)) {

@@ -99,9 +99,8 @@ type HistoryReader interface {
 // Summaries reads what executions add up to. Spans of time are whole hours in
 // UTC, without their end.
 type Summaries interface {
-	// Totals is by category, the busiest first; without those of which nothing
-	// ended.
-	Totals(ctx context.Context, from, to time.Time) ([]job.CategoryTotals, error)
+	// Totals leaves out categories of which nothing ended.
+	Totals(ctx context.Context, from, to time.Time) (job.Totals, error)
 	// Timeline is between each of the bounds and the next.
 	Timeline(ctx context.Context, bounds []time.Time) ([]execution.Summary, error)
 	OfJob(ctx context.Context, jobID int64, from, to time.Time) (execution.Summary, error)

@@ -152,19 +152,17 @@ func (s *server) stats(ctx context.Context, from, to time.Time) (allStatsView, e
 	if err != nil {
 		return allStatsView{}, err
 	}
-	var sum execution.Summary
 	byCategory := []categoryStatsView{}
-	for _, t := range totals {
-		sum.Merge(&t.Summary)
+	for _, t := range totals.ByCategory {
 		if t.Category.Name == "" {
 			continue
 		}
 		byCategory = append(byCategory, categoryStatsView{
 			CategoryID: t.Category.ID, Name: t.Category.Name, Color: t.Category.Color,
-			Total: max(t.Summary.Total(), 0), Success: t.Summary.Success, Failed: t.Summary.Failed, SuccessRate: successRate(t.Summary.Outcomes),
+			Total: max(t.Outcomes.Total(), 0), Success: t.Outcomes.Success, Failed: t.Outcomes.Failed, SuccessRate: successRate(t.Outcomes),
 		})
 	}
-	return allStatsView{StatsView: viewStats(from, to, &sum, under), ByCategory: byCategory}, nil
+	return allStatsView{StatsView: viewStats(from, to, &totals.Summary, under), ByCategory: byCategory}, nil
 }
 
 type dashboardStatsInput struct{ Span }

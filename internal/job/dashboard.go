@@ -6,11 +6,17 @@ import (
 	"github.com/cronjobs/cronjobs/internal/execution"
 )
 
-// CategoryTotals is what the executions of a category's jobs add up to.
+// Totals is what executions add up to.
+type Totals struct {
+	Summary    execution.Summary
+	ByCategory []CategoryTotals // the busiest first
+}
+
+// CategoryTotals is how the executions of a category's jobs ended.
 type CategoryTotals struct {
 	// Category is known by its id alone where it has been deleted since.
 	Category CategoryRef
-	Summary  execution.Summary
+	Outcomes execution.Outcomes
 }
 
 // Counts is how many jobs and categories there are, deleted jobs aside.

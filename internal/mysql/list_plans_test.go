@@ -238,6 +238,8 @@ func badSteps(t *testing.T, db *sql.DB, one statement) (faults []string) {
 			// Jobs of a name that hundreds have: a scan that soon meets the limit.
 		case step["type"] == "ALL", step["type"] == "index" && step["key"] != "ix_jobs_search" && !strings.Contains(one.query, "LIMIT"):
 			faults = append(faults, fmt.Sprintf("scans %v", step))
+		case strings.Contains(one.query, "GROUP BY category_id"):
+			// A category's sums are one row, and those are few.
 		case strings.Contains(step["extra"], "Using filesort") && !strings.Contains(one.query, " IN ("):
 			faults = append(faults, fmt.Sprintf("sorts %v", step))
 		}

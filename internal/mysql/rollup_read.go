@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/doug-martin/goqu/v9"
@@ -27,14 +28,15 @@ const totalsSpan = "SELECT FALSE AS pending, start, category_id, " + summaryColu
 func readSummaries(ctx context.Context, q querier, stored func(start time.Time, category int64, s *storedSummary) error, pending func(execution.Sample),
 	query string, args ...any,
 ) error {
+	var (
+		waits    bool
+		start    sql.NullTime
+		category int64
+		s        storedSummary
+	)
+	targets := append([]any{&waits, &start, &category}, s.targets()...)
 	_, err := queryAllSQL(ctx, q, func(rows *sql.Rows) (_ struct{}, err error) {
-		var (
-			waits    bool
-			start    sql.NullTime
-			category int64
-			s        storedSummary
-		)
-		if err := rows.Scan(append([]any{&waits, &start, &category}, s.targets()...)...); err != nil {
+		if err := rows.Scan(targets...); err != nil {
 			return struct{}{}, err
 		}
 		if waits {
@@ -50,42 +52,62 @@ func within(s execution.Sample, from, to time.Time) bool {
 	return !s.ScheduledFor.Before(from) && s.ScheduledFor.Before(to)
 }
 
-// Totals sums up the executions of whole hours, by category, the busiest
-// category first. Days that lie between are read as such.
-func (s *Rollups) Totals(ctx context.Context, from, to time.Time) ([]job.CategoryTotals, error) {
+// categoriesSpan selects how executions ended, by category, in the same shape.
+const categoriesSpan = `SELECT FALSE, NULL, category_id, SUM(success), SUM(failed), SUM(skipped), SUM(missed), SUM(cancelled), SUM(abandoned), 0, 0, NULL, 0, 0, NULL
+	FROM rollup_totals WHERE span = ? AND start >= ? AND start < ? GROUP BY category_id`
+
+// Totals sums up the executions of whole hours, and by category. Days that lie
+// between are read as such.
+func (s *Rollups) Totals(ctx context.Context, from, to time.Time) (job.Totals, error) {
 	const day = 24 * time.Hour
 	firstDay, lastDay := from.Add(day-1).Truncate(day), to.Truncate(day)
-	query, args := totalsSpan, []any{spanCategoryHour, from, to}
-	if firstDay.Before(lastDay) {
-		query = totalsSpan + " UNION ALL " + totalsSpan + " UNION ALL " + totalsSpan
-		args = []any{spanCategoryHour, from, firstDay, spanCategoryDay, firstDay, lastDay, spanCategoryHour, lastDay, to}
+	var selects []string
+	var args []any
+	add := func(span, categorySpan string, from, to time.Time) {
+		if from.Before(to) {
+			selects = append(selects, totalsSpan, categoriesSpan)
+			args = append(args, span, from, to, categorySpan, from, to)
+		}
 	}
+	if firstDay.Before(lastDay) {
+		add(spanHour, spanCategoryHour, from, firstDay)
+		add(spanDay, spanCategoryDay, firstDay, lastDay)
+		add(spanHour, spanCategoryHour, lastDay, to)
+	} else {
+		add(spanHour, spanCategoryHour, from, to)
+	}
+	var totals job.Totals
 	byCategory := map[int64]*execution.Summary{}
 	err := readSummaries(ctx, s.db, func(_ time.Time, category int64, stored *storedSummary) error {
-		return stored.addTo(summaryAt(byCategory, category))
+		if category != 0 {
+			return stored.addTo(summaryAt(byCategory, category))
+		}
+		return stored.addTo(&totals.Summary)
 	}, func(sample execution.Sample) {
 		if within(sample, from, to) {
+			totals.Summary.Add(sample)
+			sample.Ran = false
 			summaryAt(byCategory, sample.CategoryID).Add(sample)
 		}
-	}, query, args...)
+	}, strings.Join(selects, " UNION ALL "), args...)
 	if err != nil || len(byCategory) == 0 {
-		return nil, err
+		return totals, err
 	}
 	ids := slices.Sorted(maps.Keys(byCategory))
 	refs, err := queryAll(ctx, s.db, dialect.From(goqu.T("categories").As("c")).
 		Select(categoryTable.Col("id"), categoryTable.Col("name"), categoryTable.Col("color"), categoryTable.Col("status")).
 		Where(categoryTable.Col("id").In(ids)), scanCategoryRef)
 	if err != nil {
-		return nil, translate(err)
+		return totals, translate(err)
 	}
-	totals := make([]job.CategoryTotals, len(ids))
-	for i, id := range ids {
-		totals[i] = job.CategoryTotals{Category: job.CategoryRef{ID: id}, Summary: *byCategory[id]}
+	for _, id := range ids {
+		one := job.CategoryTotals{Category: job.CategoryRef{ID: id}, Outcomes: byCategory[id].Outcomes}
 		if at := slices.IndexFunc(refs, func(c job.CategoryRef) bool { return c.ID == id }); at >= 0 {
-			totals[i].Category = refs[at]
+			one.Category = refs[at]
 		}
+		totals.ByCategory = append(totals.ByCategory, one)
 	}
-	slices.SortStableFunc(totals, func(a, b job.CategoryTotals) int { return cmp.Compare(b.Summary.Total(), a.Summary.Total()) })
+	slices.SortStableFunc(totals.ByCategory, func(a, b job.CategoryTotals) int { return cmp.Compare(b.Outcomes.Total(), a.Outcomes.Total()) })
 	return totals, nil
 }
 

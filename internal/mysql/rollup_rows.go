@@ -1,10 +1,13 @@
 package mysql
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -76,34 +79,70 @@ func summaryArgs(s *execution.Summary) []any {
 	}
 }
 
-// storedSummary is summaryColumns as they are read.
+// storedSummary is summaryColumns as they are read, valid until the next row. A
+// timeline reads thousands of them, so they are parsed by hand.
 type storedSummary struct {
-	outcomes                 execution.Outcomes
-	durationSum, durationMax int64
-	latenessSum, latenessMax int64
-	durations, latenesses    []byte
+	success, failed, skipped, missed, cancelled, abandoned sql.RawBytes
+	durationSum, durationMax, latenessSum, latenessMax     sql.RawBytes
+	durations, latenesses                                  sql.RawBytes
 }
 
 func (s *storedSummary) targets() []any {
-	o := &s.outcomes
 	return []any{
-		&o.Success, &o.Failed, &o.Skipped, &o.Missed, &o.Cancelled, &o.Abandoned,
+		&s.success, &s.failed, &s.skipped, &s.missed, &s.cancelled, &s.abandoned,
 		&s.durationSum, &s.durationMax, &s.durations, &s.latenessSum, &s.latenessMax, &s.latenesses,
 	}
 }
 
 // addTo adds what was read to a summary.
 func (s *storedSummary) addTo(sum *execution.Summary) error {
-	read := execution.Summary{Outcomes: s.outcomes}
-	sum.Merge(&read)
-	sum.Duration.Sum += s.durationSum
-	sum.Duration.Max = max(sum.Duration.Max, s.durationMax)
-	sum.Lateness.Sum += s.latenessSum
-	sum.Lateness.Max = max(sum.Lateness.Max, s.latenessMax)
+	for _, one := range []struct {
+		text sql.RawBytes
+		to   *int64
+	}{
+		{s.success, &sum.Success},
+		{s.failed, &sum.Failed},
+		{s.skipped, &sum.Skipped},
+		{s.missed, &sum.Missed},
+		{s.cancelled, &sum.Cancelled},
+		{s.abandoned, &sum.Abandoned},
+		{s.durationSum, &sum.Duration.Sum},
+		{s.latenessSum, &sum.Lateness.Sum},
+	} {
+		n, err := parseNumber(one.text)
+		if err != nil {
+			return err
+		}
+		*one.to += n
+	}
+	longest, err := parseNumber(s.durationMax)
+	if err != nil {
+		return err
+	}
+	latest, err := parseNumber(s.latenessMax)
+	if err != nil {
+		return err
+	}
+	sum.Duration.Max, sum.Lateness.Max = max(sum.Duration.Max, longest), max(sum.Lateness.Max, latest)
 	if err := addHistogram(&sum.Duration.Histogram, s.durations); err != nil {
 		return err
 	}
 	return addHistogram(&sum.Lateness.Histogram, s.latenesses)
+}
+
+// parseNumber reads a whole number as the server writes it; nothing is 0.
+func parseNumber(text []byte) (n int64, err error) {
+	digits, negative := bytes.CutPrefix(text, []byte("-"))
+	for _, d := range digits {
+		if d < '0' || d > '9' || n > (math.MaxInt64-9)/10 {
+			return 0, errors.New("mysql: a stored summary cannot be read")
+		}
+		n = 10*n + int64(d-'0')
+	}
+	if negative {
+		n = -n
+	}
+	return n, nil
 }
 
 // anyOf is the condition that a row has one of n keys. It is not said by
