@@ -86,9 +86,17 @@ browser-test: ## Follow the history in a real browser (installs chromium where a
 		DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends chromium >/dev/null; }
 	BROWSER_TEST=required go test -count=1 -v $(ARGS) ./infra/local/browser
 
+.PHONY: guards-short
+guards-short: ## Remove each guard of the delivery protocol, on days known to need it (a minute)
+	$(TESTDB) env GUARDS=known go test -count=1 -timeout 15m -v -run '^TestWith' $(ARGS) ./internal/simulation
+
 .PHONY: guards
-guards: ## Remove each guard of the delivery protocol and see the simulation notice (ten minutes)
-	$(TESTDB) env GUARDS=1 go test -count=1 -timeout 30m -v -run TestWithout $(ARGS) ./internal/simulation
+guards: ## Remove each guard and search for days that need it (some minutes)
+	$(TESTDB) env GUARDS=search go test -count=1 -timeout 30m -v -run '^TestWith' $(ARGS) ./internal/simulation
+
+.PHONY: chaos-short
+chaos-short: ## Kill and cut off the real system in the quicker ways (a minute; ENGINE=, ARGS='-run Name')
+	$(TESTDB) env CHAOS=short go test -count=1 -timeout 10m -v $(ARGS) ./infra/local/chaos
 
 .PHONY: chaos
 chaos: ## Kill and cut off the real system in many ways, and check its promises (ten minutes; ENGINE=, ARGS='-run Name')

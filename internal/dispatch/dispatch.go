@@ -139,6 +139,8 @@ type ClaimResult struct {
 	SetAside int
 	Missed   int    // summary rows
 	Last     *Place // of the last job claimed; nil where none was
+	// Full says that MaxRows left no room for some job that was found due.
+	Full bool
 }
 
 // StuckRequest says which waiting executions to pick, and how many.
@@ -211,7 +213,7 @@ func (d *Dispatcher) leaveToTick(ctx context.Context, why string, attrs ...any) 
 func (d *Dispatcher) clock() time.Time { return d.now().UTC().Truncate(time.Millisecond) }
 
 // In-line bounds: a person's request must not wait for more; a tick does the
-// rest.
+// rest. inlineTime is for claiming, and as much again for sending.
 const (
 	inlineRows = 5000
 	inlineTime = 2 * time.Second
@@ -231,23 +233,34 @@ func (d *Dispatcher) DispatchJobs(ctx context.Context, jobIDs []int64) error {
 
 func (d *Dispatcher) dispatchJobs(ctx context.Context, jobIDs []int64) (done int, err error) {
 	rows := 0
+	var sendErr error
 	for done < len(jobIDs) && rows < inlineRows {
 		some := jobIDs[done:min(done+claimJobs, len(jobIDs))]
 		result, err := d.claim(ctx, some, nil)
 		if err != nil {
 			return done, err
 		}
-		if err := d.Dispatch(ctx, result.Waiting); err != nil {
-			return done, err
+		// A queue that is away keeps nothing from being recorded.
+		if sendErr == nil {
+			sendErr = d.sendInline(ctx, result.Waiting)
 		}
 		rows += len(result.Waiting)
-		// A claim that is full may have left some of its jobs, which are still
-		// due: they are named again.
-		if len(result.Waiting) < claimRows {
+		// The jobs that a full claim has left are still due: they are named
+		// again.
+		if !result.Full {
 			done += len(some)
 		}
 	}
-	return done, nil
+	return done, sendErr
+}
+
+// sendInline sends what a request has stored, also where the request, or its
+// time for claiming, ends meanwhile: a tick takes rows that were not sent over
+// only after sendGrace, which may be late for their instants.
+func (d *Dispatcher) sendInline(ctx context.Context, waiting []execution.Waiting) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), inlineTime)
+	defer cancel()
+	return d.Dispatch(ctx, waiting)
 }
 
 // RunNow records a run that a person asked for and sends it; the answer is the
@@ -273,7 +286,7 @@ func (d *Dispatcher) runNow(ctx context.Context, run NewRun) (execution.Executio
 	if err != nil {
 		return execution.Execution{}, err
 	}
-	if err := d.Dispatch(ctx, []execution.Waiting{waiting}); err != nil {
+	if err := d.sendInline(ctx, []execution.Waiting{waiting}); err != nil {
 		d.leaveToTick(ctx, "a run by hand waits for a tick", "executionId", waiting.ID, "err", err)
 	}
 	return recorded, nil

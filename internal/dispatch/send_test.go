@@ -135,7 +135,7 @@ func TestLeftoverAsksForATick(t *testing.T) {
 		for i := range rows {
 			rows[i].NotBefore = time.Now()
 		}
-		return dispatch.ClaimResult{Waiting: rows, Jobs: 10}
+		return dispatch.ClaimResult{Waiting: rows, Jobs: 10, Full: true}
 	}
 	few := func() dispatch.ClaimResult { return dispatch.ClaimResult{Waiting: waitingRows(3), Jobs: 3} }
 	for name, tc := range map[string]struct {

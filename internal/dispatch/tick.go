@@ -30,9 +30,11 @@ const claimTries = 3
 
 // Bounds of sending beside claiming. Rows of several claims are cut into
 // messages together: the larger the crowd of an instant that is known, the
-// fewer and fuller its messages.
+// fewer and fuller its messages. Those that are there do not wait for a claim
+// that stands still, though, for longer than gatherTime.
 const (
 	gatherRows   = 4 * claimJobs
+	gatherTime   = time.Second
 	claimsUnsent = 4
 )
 
@@ -88,13 +90,25 @@ func (d *Dispatcher) claimAll(ctx context.Context, report *Report) error {
 func (d *Dispatcher) sendBeside(ctx context.Context, claimed <-chan []execution.Waiting) error {
 	var failures []error
 	var gathered []execution.Waiting
-	for waiting := range claimed {
-		if gathered = append(gathered, waiting...); len(gathered) >= gatherRows {
+	var long <-chan time.Time // since the first of gathered
+	for more := true; more; {
+		var waiting []execution.Waiting
+		enough := false
+		select {
+		case waiting, more = <-claimed:
+		case <-long:
+			enough = true
+		}
+		if len(gathered) == 0 && len(waiting) > 0 {
+			long = time.After(gatherTime)
+		}
+		gathered = append(gathered, waiting...)
+		if enough || !more || len(gathered) >= gatherRows {
 			failures = append(failures, d.Dispatch(ctx, gathered))
-			gathered = nil
+			gathered, long = nil, nil
 		}
 	}
-	return errors.Join(append(failures, d.Dispatch(ctx, gathered))...)
+	return errors.Join(failures...)
 }
 
 // claimDue claims until a plain read shows nothing due. Rows that another

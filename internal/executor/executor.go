@@ -192,21 +192,21 @@ func (r *run) message(body string) error {
 	// A message may have been sent long before its job was found to be slow. Its
 	// calls would hold workers that quick ones need.
 	works, astray := divide(works, func(w Work) bool { return chunk.Lane == execution.Slow || w.Lane != execution.Slow })
-	err = r.sendOn(astray)
-	if len(works) == 0 {
-		return err
-	}
-	r.prepare(chunk.At, works)
-	exclusive, free := divide(works, func(w Work) bool { return w.Request.OverlapPolicy == job.OverlapSkip })
 	var all sync.WaitGroup
-	var freeErr, exclusiveErr error
+	var astrayErr, freeErr, exclusiveErr error
+	// Beside the others, which a queue that is slow to answer must not make late.
+	all.Go(func() { astrayErr = r.sendOn(astray) })
+	if len(works) > 0 {
+		r.prepare(chunk.At, works)
+	}
+	exclusive, free := divide(works, func(w Work) bool { return w.Request.OverlapPolicy == job.OverlapSkip })
 	// Rows are taken just ahead, so that at the instant itself nothing is left
 	// to do but to call. Those that must not overlap are taken at the instant:
 	// the run before may end until then.
 	all.Go(func() { freeErr = r.startAndCall(free, chunk.At.Add(-startAhead), chunk.At) })
 	all.Go(func() { exclusiveErr = r.startAndCall(exclusive, chunk.At, chunk.At) })
 	all.Wait()
-	return errors.Join(err, freeErr, exclusiveErr)
+	return errors.Join(astrayErr, freeErr, exclusiveErr)
 }
 
 // whileAway tries again while the database is away: a message that is given back

@@ -108,16 +108,12 @@ func (s *Service) ChangeMany(ctx context.Context, bulk Bulk) ([]Outcome, error) 
 // updateMany carries out a bulk for some jobs, as update does for one.
 func (s *Service) updateMany(ctx context.Context, ids []int64, bulk Bulk, now time.Time) ([]Updated, error) {
 	decide := func(current Job, category *CategoryRef) (Change, error) { return bulk.change(current, category, now) }
-	updated, err := s.store.UpdateJobs(ctx, ids, bulk.CategoryID, now, decide)
-	if !errors.Is(err, ErrDue) {
-		return updated, err
-	}
-	s.dispatchInLine(ctx, ids)
-	return s.store.UpdateJobs(ctx, ids, bulk.CategoryID, now, func(current Job, category *CategoryRef) (Change, error) {
-		change, err := decide(current, category)
-		change.DueClaimed = true
-		return change, err
+	var updated []Updated
+	err := s.afterDue(ctx, ids, func() (err error) {
+		updated, err = s.store.UpdateJobs(ctx, ids, bulk.CategoryID, now, decide)
+		return err
 	})
+	return updated, err
 }
 
 var errNoCategory = apperr.InvalidField("categoryId", "there is no such category")

@@ -2,7 +2,6 @@ package job
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/apperr"
@@ -80,14 +79,7 @@ type Imported struct {
 // items whose names are taken. The results are in the order of the items.
 func (s *Service) Import(ctx context.Context, items []ImportItem, options ImportOptions) ([]Imported, error) {
 	im := newImporting(items, options, s.now())
-	err := s.store.ImportJobs(ctx, im.query(), im.now, im.decide)
-	var due *DueError
-	if errors.As(err, &due) {
-		// As with a single change: what the schedules have behind them first.
-		s.dispatchInLine(ctx, due.JobIDs)
-		im.dueClaimed = true
-		err = s.store.ImportJobs(ctx, im.query(), im.now, im.decide)
-	}
+	err := s.afterDue(ctx, nil, func() error { return s.store.ImportJobs(ctx, im.query(), im.now, im.decide) })
 	if err != nil {
 		return nil, err
 	}
@@ -99,10 +91,9 @@ func (s *Service) Import(ctx context.Context, items []ImportItem, options Import
 
 // importing is one import under way.
 type importing struct {
-	items      []ImportItem
-	options    ImportOptions
-	now        time.Time
-	dueClaimed bool
+	items   []ImportItem
+	options ImportOptions
+	now     time.Time
 
 	faults  importFaults
 	taken   []apperr.Field

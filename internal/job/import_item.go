@@ -142,7 +142,6 @@ func (im *importing) update(i int, item ImportItem, stored Job, category *Catego
 	}
 	im.done[i] = Imported{ID: stored.ID, Name: j.Name, Action: ImportUpdated, Warnings: warnings}
 	if !change.Nothing {
-		change.DueClaimed = im.dueClaimed
 		im.plan.Update = append(im.plan.Update, change)
 	}
 	return nil

@@ -142,16 +142,41 @@ func (s *Service) edit(ctx context.Context, id int64, in Input, versions []int, 
 func (s *Service) update(ctx context.Context, id, categoryID int64, now time.Time,
 	decide func(current Job, category *CategoryRef) (Change, error),
 ) (Job, error) {
-	edited, err := s.store.UpdateJob(ctx, id, categoryID, now, decide)
-	if !errors.Is(err, ErrDue) {
-		return edited, err
-	}
-	s.dispatchInLine(ctx, []int64{id})
-	return s.store.UpdateJob(ctx, id, categoryID, now, func(current Job, category *CategoryRef) (Change, error) {
-		change, err := decide(current, category)
-		change.DueClaimed = true
-		return change, err
+	var edited Job
+	err := s.afterDue(ctx, []int64{id}, func() (err error) {
+		edited, err = s.store.UpdateJob(ctx, id, categoryID, now, decide)
+		return err
 	})
+	return edited, err
+}
+
+// dueTries is how often a change is tried that is refused for what is due. One
+// claim may leave some of it: what is due of very many jobs, or everything where
+// the database is away.
+const dueTries = 4
+
+var errStillDue = &apperr.Error{
+	Code: apperr.Unavailable, RetryAfter: 5 * time.Second,
+	Message: "What the schedule has behind it is still being recorded; nothing was changed. Try again in a moment.",
+}
+
+// afterDue carries out a change of these jobs. Where it is refused with ErrDue,
+// what is due is claimed first: the change would drop it without a record.
+func (s *Service) afterDue(ctx context.Context, ids []int64, change func() error) error {
+	for try := 1; ; try++ {
+		err := change()
+		if !errors.Is(err, ErrDue) {
+			return err
+		}
+		if try == dueTries {
+			return errStillDue
+		}
+		var due *DueError
+		if errors.As(err, &due) {
+			ids = due.JobIDs
+		}
+		s.dispatchInLine(ctx, ids)
+	}
 }
 
 // dispatch hands a job over whose next run is near. The change is committed by

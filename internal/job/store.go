@@ -101,10 +101,6 @@ type Change struct {
 	ForgetFailures bool
 	// Delete frees the name and takes the job out of every list.
 	Delete bool
-	// DueClaimed says that instants up to now have been claimed as far as they
-	// can be. Without it, a change of the schedule of an active job that has
-	// some left is refused with ErrDue: it would drop them without a record.
-	DueClaimed bool
 }
 
 // Updated is what became of one of many jobs.
@@ -146,7 +142,8 @@ func (c Cancel) Reason() string {
 }
 
 // ErrDue is a store's answer to a change that comes before the claim of
-// instants which the job's present schedule already has behind it.
+// instants which the job's present schedule already has behind it: the change
+// would drop them without a record.
 var ErrDue = errors.New("job: due instants are not claimed yet")
 
 // Filter selects and orders jobs. Zero values do not filter.

@@ -52,6 +52,7 @@ func (s *Executions) Claim(ctx context.Context, request dispatch.ClaimRequest) (
 			rows += len(d.plan.Runs)
 			result.Jobs++
 			if rows >= request.MaxRows {
+				result.Full = i+1 < len(due)
 				due = due[:i+1]
 				break
 			}

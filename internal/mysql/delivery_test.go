@@ -517,6 +517,28 @@ func TestOverlapForbiddenWhileOneRuns(t *testing.T) {
 	}
 }
 
+// A retry keeps the slot that its first attempt took, whatever the job allows
+// by then.
+func TestARetryIsNotSkippedForARunThatMayOverlap(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.answer = failing(execution.ErrReset)
+	j := w.minutely("Exclusive once", func(in *job.Input) {
+		in.OverlapPolicy, in.RetryAttempts, in.RetryDelay = new("skip"), new(int64(1)), new(int64(50_000))
+	})
+	w.run(62 * time.Second) // the first attempt of 12:01
+	if _, err := w.jobs.Patch(t.Context(), j.ID, job.Input{OverlapPolicy: new("allow"), RetryAttempts: new(int64(0))}, nil); err != nil {
+		t.Fatal(err)
+	}
+	retried := w.text("SELECT id FROM executions WHERE attempt = 2")
+	w.exec("UPDATE executions SET status = 'running', fence = 1, started_at = not_before, lease_until = not_before + INTERVAL 1 HOUR WHERE occurrence_at = ?",
+		noon.Add(2*time.Minute))
+	w.run(70 * time.Second)
+	if got := w.text("SELECT CONCAT(status, ' ', attempt) FROM executions WHERE id = ?", retried); got != "failed 2" {
+		t.Errorf("the retry is %s, want it called and failed", got)
+	}
+}
+
 func TestTwoTicksAtOnceDoubleNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

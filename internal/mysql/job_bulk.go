@@ -47,7 +47,7 @@ func (s *Jobs) UpdateJobs(ctx context.Context, ids []int64, categoryID int64, no
 			if updated[i].Err = err; err != nil || change.Nothing {
 				continue
 			}
-			if change.Reschedule && !change.DueClaimed && j.NextRunAt != nil && !j.NextRunAt.After(now) {
+			if change.Reschedule && j.NextRunAt != nil && !j.NextRunAt.After(now) {
 				return job.ErrDue
 			}
 			updated[i].Rescheduled, updated[i].NextRunAt = change.Reschedule, change.Job.NextRunAt

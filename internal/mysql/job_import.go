@@ -121,7 +121,7 @@ func lockCategoriesShared(ctx context.Context, tx *sql.Tx, categoryIDs []int64, 
 func refuseDue(ctx context.Context, tx *sql.Tx, changes []job.Change, now time.Time) error {
 	var moved []int64
 	for _, change := range changes {
-		if change.Reschedule && !change.DueClaimed {
+		if change.Reschedule {
 			moved = append(moved, change.Job.ID)
 		}
 	}

@@ -168,7 +168,8 @@ func (s *Executions) stopJob(ctx context.Context, now time.Time, id int64, reaso
 			return err
 		}
 		if _, err := endWaiting(ctx, tx, now, ending{
-			status: execution.Cancelled, reason: "job failed", where: "job_id = ? AND trigger_type = 'schedule'", args: []any{id},
+			status: execution.Cancelled, reason: "job failed", index: "ix_executions_job_status",
+			where: "job_id = ? AND trigger_type = 'schedule'", args: []any{id},
 		}); err != nil {
 			return err
 		}

@@ -114,7 +114,7 @@ func (s *Jobs) UpdateJob(ctx context.Context, id, categoryID int64, now time.Tim
 			result, err = getJob(ctx, tx, id, now)
 			return err
 		}
-		if change.Reschedule && !change.DueClaimed {
+		if change.Reschedule {
 			due, err := queryAllSQL(ctx, tx, scanInto[bool], "SELECT next_run_at <= ? FROM jobs WHERE id = ? AND next_run_at IS NOT NULL", utc(now), id)
 			if err != nil {
 				return err

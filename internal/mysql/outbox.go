@@ -17,6 +17,7 @@ const markBatch = 2000
 
 // MarkQueued notes that the queue has acknowledged messages for these attempts
 // and when to doubt them. Rows that have moved on meanwhile stay as they are.
+// The key is named for the order in which rows are locked, as in updateRunning.
 func (s *Executions) MarkQueued(ctx context.Context, now time.Time, sent []execution.Ref) error {
 	for batch := range slices.Chunk(sent, markBatch) {
 		batch = slices.SortedFunc(slices.Values(batch), func(a, b execution.Ref) int { return cmp.Compare(a.ID, b.ID) })
@@ -25,7 +26,7 @@ func (s *Executions) MarkQueued(ctx context.Context, now time.Time, sent []execu
 			named.add(ref.ID, ref.Attempt)
 		}
 		where, whereArgs := named.shortest()
-		query := `UPDATE executions SET status = 'queued', updated_at = ?,
+		query := `UPDATE executions FORCE INDEX (PRIMARY) SET status = 'queued', updated_at = ?,
 			resend_after = GREATEST(resend_after, DATE_ADD(GREATEST(not_before, CAST(? AS DATETIME(3))), INTERVAL ? SECOND))
 			WHERE status = 'pending' AND ` + where
 		args := slices.Concat([]any{utc(now), utc(now), int(dispatch.ResendFirst.Seconds())}, whereArgs)
@@ -82,7 +83,7 @@ func (s *Executions) TakeStuck(ctx context.Context, now time.Time, request dispa
 			return nil
 		}
 		args := ids(taken, func(w execution.Waiting) int64 { return w.ID })
-		_, err = execSQL(ctx, tx, "UPDATE executions SET resends = resends + 1, updated_at = ?, resend_after = CAST("+later.end()+
+		_, err = execSQL(ctx, tx, "UPDATE executions FORCE INDEX (PRIMARY) SET resends = resends + 1, updated_at = ?, resend_after = CAST("+later.end()+
 			" AS DATETIME(3)) WHERE id IN ("+placeholders(len(args))+") AND status IN ('pending', 'queued') AND resend_after <= ?",
 			slices.Concat([]any{utc(now)}, later.args, args, []any{utc(now)})...)
 		return err

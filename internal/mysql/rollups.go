@@ -121,9 +121,12 @@ func earliest(due []dueRow) time.Time {
 type ending struct {
 	status execution.Status
 	reason string
-	index  string // to name where an optimizer would read whole histories; or ""
-	where  string // a condition on executions
-	args   []any
+	// index finds the waiting rows of jobs, and is to be named for them: by another
+	// way the engine reads whole histories, or locks running rows, whose finish may
+	// be waiting for the job.
+	index string
+	where string // a condition on executions
+	args  []any
 }
 
 // lockWaiting begins the statement that locks waiting rows that are to end.
@@ -147,7 +150,8 @@ func endWaiting(ctx context.Context, tx *sql.Tx, now time.Time, end ending) ([]i
 		return nil, err
 	}
 	for batch := range slices.Chunk(ids(rows, func(r row) int64 { return r.id }), markBatch) {
-		matched, err := execSQL(ctx, tx, `UPDATE executions SET reason = ?, ended_at = ?, updated_at = ?, slot_job_id = NULL, resend_after = NULL,
+		// By their key, as in updateRunning.
+		matched, err := execSQL(ctx, tx, `UPDATE executions FORCE INDEX (PRIMARY) SET reason = ?, ended_at = ?, updated_at = ?, slot_job_id = NULL, resend_after = NULL,
 			status = ? WHERE id IN (`+placeholders(len(batch))+") AND status IN ('pending', 'queued')",
 			slices.Concat([]any{end.reason, utc(now), utc(now), string(end.status)}, batch)...)
 		if err != nil {

@@ -188,6 +188,9 @@ func (s *Executions) endUnwanted(ctx context.Context, tx *sql.Tx, now time.Time,
 	return result, endWorks(ctx, tx, now, result.skipped, execution.Skipped, execution.LimitOfRuns)
 }
 
+// updateRunning names the key of the rows: by the index of what waits, which the
+// engine may take where little does, the rows would be locked in another order
+// than a second worker with the same message locks them.
 func updateRunning(ctx context.Context, tx *sql.Tx, now time.Time, token []byte, works []executor.Work, exclusive bool) error {
 	lease := newCase("id")
 	var compare []any
@@ -200,7 +203,7 @@ func updateRunning(ctx context.Context, tx *sql.Tx, now time.Time, token []byte,
 		slot = "job_id"
 	}
 	idArgs := ids(works, func(w executor.Work) int64 { return w.ID })
-	query := "UPDATE executions SET fence = fence + 1, claim_token = ?, lease_until = CAST(" + lease.end() + ` AS DATETIME(3)),
+	query := "UPDATE executions FORCE INDEX (PRIMARY) SET fence = fence + 1, claim_token = ?, lease_until = CAST(" + lease.end() + ` AS DATETIME(3)),
 		started_at = COALESCE(started_at, ?), slot_job_id = ` + slot + `, resend_after = NULL, updated_at = ?, status = 'running'
 		WHERE id IN (` + placeholders(len(idArgs)) + `) AND status IN ('pending', 'queued') AND not_before <= ?
 		AND (id, attempt, revision) IN (` + tuples(len(works), 3) + ")"
@@ -278,7 +281,9 @@ func (s *Executions) startExclusive(ctx context.Context, now time.Time, works []
 	}
 	var open []executor.Work
 	for _, w := range works {
-		if held[w.JobID] != 0 {
+		// A retry has begun and holds its slot: what runs beside it without one
+		// began when overlaps were allowed.
+		if held[w.JobID] != 0 && w.Attempt == 1 {
 			note(s.skip(ctx, now, w, held[w.JobID]))
 		} else {
 			open = append(open, w)
@@ -298,6 +303,7 @@ func (s *Executions) startExclusive(ctx context.Context, now time.Time, works []
 			if held, err = slotHolders(ctx, s.db, []executor.Work{w}); err == nil {
 				started, err = s.skip(ctx, now, w, held[w.JobID])
 			}
+			err = translate(err)
 		}
 		note(started, err)
 	}

@@ -62,7 +62,7 @@ func (c *conn) ExecContext(ctx context.Context, query string, args []driver.Name
 	err = c.pass(ctx, query, args, true, func(query string) error {
 		result, err = c.Conn.(driver.ExecerContext).ExecContext(context.WithoutCancel(ctx), query, args)
 		return err
-	})
+	}, func() {})
 	return result, err
 }
 
@@ -70,7 +70,7 @@ func (c *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 	err = c.pass(ctx, query, args, false, func(query string) error {
 		rows, err = c.Conn.(driver.QueryerContext).QueryContext(context.WithoutCancel(ctx), query, args)
 		return err
-	})
+	}, func() { _ = rows.Close() })
 	return rows, err
 }
 
@@ -95,12 +95,13 @@ func connectionError() error {
 	return &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
 }
 
-// pass takes one statement through its seam.
-func (c *conn) pass(ctx context.Context, query string, args []driver.NamedValue, writes bool, run func(string) error) error {
+// pass takes one statement through its seam. An answer that the actor never sees
+// is dropped: it would keep the connection from taking the transaction back.
+func (c *conn) pass(ctx context.Context, query string, args []driver.NamedValue, writes bool, run func(string) error, drop func()) error {
 	if c.broken {
 		return driver.ErrBadConn
 	}
-	stated := c.s.prepared(query)
+	stated := c.s.prepared(actorOf(ctx), query)
 	v, err := c.stop(ctx, query, args)
 	if err != nil {
 		return err
@@ -115,7 +116,7 @@ func (c *conn) pass(ctx context.Context, query string, args []driver.NamedValue,
 	}
 	err = run(stated)
 	for isLocked(err) && c.s.fine {
-		if v := c.s.pass(ctx, point{seam: atLock, label: "waits for a lock: " + brief(query), key: key(query, args)}); v.err != nil {
+		if v := c.s.pass(ctx, point{seam: atLock, label: "waits for a lock: " + brief(query), query: query, key: key(query, args)}); v.err != nil {
 			if errors.Is(v.err, errHealed) {
 				return err // the driver's own, which the product knows
 			}
@@ -131,6 +132,7 @@ func (c *conn) pass(ctx context.Context, query string, args []driver.NamedValue,
 		}
 	}
 	if err == nil && v.err != nil {
+		drop()
 		return c.fail(ctx, v)
 	}
 	return err
@@ -230,9 +232,12 @@ func isLocked(err error) bool {
 }
 
 // prepared is the statement as it goes to the database, whose clock is ours.
-func (s *simulation) prepared(query string) string {
+func (s *simulation) prepared(a *actor, query string) string {
 	if query == "SELECT UTC_TIMESTAMP(3)" {
 		now := time.Now().UTC().Add(s.databaseSkew)
+		if a != nil && s.opts.TrustClocks {
+			now = a.now().UTC()
+		}
 		query = "SELECT CAST('" + now.Format("2006-01-02 15:04:05.000") + "' AS DATETIME(3))"
 	}
 	if s.opts.Rewrite != nil {

@@ -41,6 +41,7 @@ type simulation struct {
 
 	step         int
 	faults       int
+	deadlocks    int
 	mood         Mood
 	healed       bool
 	nextTick     time.Time
@@ -174,6 +175,10 @@ func (s *simulation) pause() time.Duration {
 func (s *simulation) idle(now time.Time) {
 	if w := s.deadlocked(); w != nil {
 		s.note("%s %s – the engine ends it, for nobody can go on", w.actor, w.label)
+		s.deadlocks++
+		for _, o := range s.waiting {
+			s.note("    %s %s", o.actor, o.label)
+		}
 		s.release(w, verdict{err: errHealed})
 		return
 	}

@@ -31,6 +31,7 @@ type Mood struct {
 	Held    float64       // how often all others go first for a while
 	People  time.Duration // from one change to the next
 	Failing bool          // most calls fail
+	Skewed  bool          // every tick's clock is wrong
 	// Crowd lets people stop, run and delete one job above all.
 	Crowd bool
 }

@@ -143,7 +143,7 @@ func (s *simulation) tickOrNot(ctx context.Context) time.Duration {
 		s.tick(ctx, 0)
 		return 0
 	}
-	if s.rng.Float64() < 2*s.mood.Faults {
+	if s.rng.Float64() < 2*s.mood.Faults || s.mood.Skewed {
 		skew = time.Duration(s.rng.IntN(180_000)-90_000) * time.Millisecond
 	}
 	switch {

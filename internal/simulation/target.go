@@ -153,7 +153,7 @@ func (s *simulation) called(a *actor, w executor.Work) *call {
 		}
 	}
 	for _, other := range s.calls {
-		if c.skip && other.skip && other.job == c.job && !other.answered && !other.actor.faulty && other.execution != c.execution {
+		if c.skip && other.skip && other.job == c.job && !other.answered && !a.faulty && !other.actor.faulty && other.execution != c.execution {
 			s.find("I6", "execution %d is called while execution %d of the same job is", c.execution, other.execution)
 		}
 	}

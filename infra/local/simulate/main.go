@@ -62,6 +62,7 @@ func live(t *testing.T, out io.Writer, first, last uint64, opts simulation.Optio
 		total.Executions += report.Executions
 		total.Calls += report.Calls
 		total.Faults += report.Faults
+		total.Deadlocks += report.Deadlocks
 		if len(report.Findings) > 0 {
 			broken++
 			t.Fail()
@@ -69,8 +70,8 @@ func live(t *testing.T, out io.Writer, first, last uint64, opts simulation.Optio
 		}
 		if time.Since(said) > progressEvery || seed == last {
 			said = time.Now()
-			fmt.Fprintf(out, "%d of %d seeds, %d broken: %d steps, %d executions, %d calls, %d faults in %s\n", seed-first+1, last-first+1, broken,
-				total.Steps, total.Executions, total.Calls, total.Faults, time.Since(began).Round(time.Second))
+			fmt.Fprintf(out, "%d of %d seeds, %d broken: %d steps, %d executions, %d calls, %d faults, %d deadlocks in %s\n", seed-first+1, last-first+1, broken,
+				total.Steps, total.Executions, total.Calls, total.Faults, total.Deadlocks, time.Since(began).Round(time.Second))
 		}
 	}
 }
