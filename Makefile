@@ -138,6 +138,13 @@ templates: ## Check the AWS templates for every environment (needs python3)
 lint-api: ## Lint the OpenAPI document (needs Node.js)
 	infra/contract/lint.sh
 
+# EXAMPLES is how many requests are generated for each operation and phase.
+EXAMPLES ?= 15
+
+.PHONY: contract
+contract: ## Try the running API against its OpenAPI document (needs Python; EXAMPLES=, ARGS='--phases stateful')
+	infra/contract/try.sh --max-examples $(EXAMPLES) $(ARGS)
+
 .PHONY: ci
 ci: ## Run everything that CI runs
 	.ci/run

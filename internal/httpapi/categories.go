@@ -37,8 +37,8 @@ type categoryDetail struct {
 
 // categoryBody is what creating and replacing take.
 type categoryBody struct {
-	Name        string           `json:"name" checked:"later" pattern:"^\\s*\\S([\\s\\S]{0,98}\\S)?\\s*$" patternDescription:"1 to 100 characters, space around it aside" doc:"1 to 100 characters, space around it aside; unique whatever its case."`
-	Description Optional[string] `json:"description,omitzero" nullable:"true" maxLength:"1000"`
+	Name        string           `json:"name" checked:"later" pattern:"^\\s*[^\\s\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]([^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]{0,98}[^\\s\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f])?\\s*$" patternDescription:"1 to 100 characters, none of them control characters, space around it aside" doc:"1 to 100 characters, space around it aside; unique whatever its case."`
+	Description Optional[string] `json:"description,omitzero" nullable:"true" maxLength:"1000" pattern:"^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$" patternDescription:"text without control characters"`
 	Color       string           `json:"color" pattern:"^#[0-9A-Fa-f]{6}$" patternDescription:"a colour such as #1A2B3C"`
 	Status      Optional[string] `json:"status,omitzero" enum:"active,inactive" absent:"active" doc:"The jobs of an inactive category do not fire."`
 }
@@ -49,8 +49,8 @@ func (b categoryBody) input() job.CategoryInput {
 
 // categoryChange is what patching takes.
 type categoryChange struct {
-	Name        Optional[string] `json:"name,omitzero" checked:"later" pattern:"^\\s*\\S([\\s\\S]{0,98}\\S)?\\s*$" patternDescription:"1 to 100 characters, space around it aside" doc:"1 to 100 characters, space around it aside; unique whatever its case."`
-	Description Optional[string] `json:"description,omitzero" nullable:"true" maxLength:"1000" doc:"Null removes it."`
+	Name        Optional[string] `json:"name,omitzero" checked:"later" pattern:"^\\s*[^\\s\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]([^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]{0,98}[^\\s\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f])?\\s*$" patternDescription:"1 to 100 characters, none of them control characters, space around it aside" doc:"1 to 100 characters, space around it aside; unique whatever its case."`
+	Description Optional[string] `json:"description,omitzero" nullable:"true" maxLength:"1000" pattern:"^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$" patternDescription:"text without control characters" doc:"Null removes it."`
 	Color       Optional[string] `json:"color,omitzero" pattern:"^#[0-9A-Fa-f]{6}$" patternDescription:"a colour such as #1A2B3C"`
 	Status      Optional[string] `json:"status,omitzero" enum:"active,inactive" doc:"The jobs of an inactive category do not fire."`
 }

@@ -34,7 +34,7 @@ var words = map[string]word{
 	"createdAt":           {means: "When it was created."},
 	"createdBy":           {"The number of the user who created it; null where that is not known.", 1},
 	"cronPattern":         {"When the job runs: a cron pattern.", "0 2 * * *"},
-	"currentPassword":     {"The password that still applies.", "correct horse"},
+	"currentPassword":     {"The password that still applies.", "a stapled battery"},
 	"cursor":              {"Where to go on.", "AAABm_8kXAAAAAAAAAAq"},
 	"data":                {means: "What was asked for."},
 	"description":         {"What it is for.", "Mails the figures of the day."},
@@ -67,6 +67,7 @@ var words = map[string]word{
 	"jobs":                {means: "The jobs."},
 	"keys":                {"How many keys sign at present; two for a day after a change.", 1},
 	"kind":                {means: "What kind of failure it was."},
+	"Last-Event-ID":       {"The id of the last event that was received.", "1769851800000-42"},
 	"last24h":             {means: "The last 24 whole hours and the present one."},
 	"lastFailedAt":        {means: "When it failed last."},
 	"lastLoginAt":         {means: "When the user signed in last; null for never."},
@@ -83,7 +84,7 @@ var words = map[string]word{
 	"misfirePolicy":       {means: "What happens to instants that passed while the system did not run."},
 	"missed":              {"How many instants passed without a run.", 0},
 	"name":                {"How it is called.", "Reports"},
-	"newPassword":         {"The password that shall apply; 8 characters or more, and no common one.", "battery staple"},
+	"newPassword":         {"The password that shall apply; 8 characters or more, and no common one.", "another stapled battery"},
 	"nextCursor":          {"Where the next request goes on.", "AAABm_8kXAAAAAAAAAAq"},
 	"nextRunAt":           {means: "When it runs next."},
 	"ok":                  {means: "Whether it was done."},
@@ -92,7 +93,7 @@ var words = map[string]word{
 	"p95":                 {"19 of 20 were as short, or shorter.", 420},
 	"p99":                 {"99 of 100 were as short, or shorter.", 600},
 	"page":                {"The number of this page, from 1.", 1},
-	"password":            {"The password.", "correct horse"},
+	"password":            {"The password.", "a stapled battery"},
 	"perPage":             {"How many records a page has.", 10},
 	"reason":              {"Why.", "overlap"},
 	"refreshToken":        {"What the next pair of tokens is had for, once.", exampleJWT},
@@ -122,6 +123,7 @@ var words = map[string]word{
 	"success":             {means: "Whether the request succeeded."},
 	"successCount":        {"How many runs succeeded.", 118},
 	"successRate":         {"Of the runs that ended as success, failed or abandoned, the part that succeeded; null where there were none.", 0.975},
+	"ticket":              {"A ticket for the stream.", exampleJWT},
 	"timeout":             {"Milliseconds.", 30000},
 	"timestamp":           {means: "When it was answered."},
 	"timezone":            {"A name of the IANA time zone database.", "Europe/Berlin"},
@@ -189,6 +191,9 @@ func explainAll(schemas, paths map[string]any) {
 				p := p.(map[string]any)
 				schema := p["schema"].(map[string]any)
 				explain(schema, "", p["name"].(string))
+				if p["in"] == "query" && p["required"] != true && schema["default"] == nil && schema["minLength"] == nil {
+					p["allowEmptyValue"] = true // an empty filter is no filter: see intake.param
+				}
 				if p["description"] == nil {
 					p["description"] = schema["description"]
 				}

@@ -15,7 +15,7 @@ type jobBody struct {
 // JobFields are what creating, replacing and importing take alike.
 type JobFields struct {
 	Name        string `json:"name" checked:"later" pattern:"^\\s*[A-Za-z0-9_-]([A-Za-z0-9 _-]{0,98}[A-Za-z0-9_-])?\\s*$" patternDescription:"1 to 100 ASCII letters, digits, spaces, - and _" doc:"1 to 100 letters, digits, spaces, - and _; unique whatever its case." example:"Nightly report"`
-	Description string `json:"description" minLength:"10" maxLength:"1000"`
+	Description string `json:"description" minLength:"10" maxLength:"1000" pattern:"^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$" patternDescription:"text without control characters"`
 	CronPattern string `json:"cronPattern" checked:"later" minLength:"1" maxLength:"100" doc:"Five fields, six with leading seconds, or a macro such as @daily." example:"0 2 * * *"`
 	URL         string `json:"url" checked:"later" maxLength:"2048" pattern:"^[Hh][Tt][Tt][Pp][Ss]?://" patternDescription:"a URL that begins with http:// or https://" doc:"http or https, at most 2048 characters, without a user name." example:"https://example.com/report"`
 
@@ -54,7 +54,7 @@ func (b JobFields) input() job.Input {
 // jobChange is what patching a job takes: the fields that shall change.
 type jobChange struct {
 	Name          Optional[string]            `json:"name,omitzero" checked:"later" pattern:"^\\s*[A-Za-z0-9_-]([A-Za-z0-9 _-]{0,98}[A-Za-z0-9_-])?\\s*$" patternDescription:"1 to 100 ASCII letters, digits, spaces, - and _" doc:"1 to 100 letters, digits, spaces, - and _; unique whatever its case."`
-	Description   Optional[string]            `json:"description,omitzero" minLength:"10" maxLength:"1000"`
+	Description   Optional[string]            `json:"description,omitzero" minLength:"10" maxLength:"1000" pattern:"^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$" patternDescription:"text without control characters"`
 	CronPattern   Optional[string]            `json:"cronPattern,omitzero" checked:"later" minLength:"1" maxLength:"100" doc:"Five fields, six with leading seconds, or a macro such as @daily."`
 	CategoryID    Optional[int64]             `json:"categoryId,omitzero" minimum:"1" maximum:"9007199254740991"`
 	URL           Optional[string]            `json:"url,omitzero" checked:"later" maxLength:"2048" pattern:"^[Hh][Tt][Tt][Pp][Ss]?://" patternDescription:"a URL that begins with http:// or https://" doc:"http or https, at most 2048 characters, without a user name. With another scheme, host or port the secrets must be entered again."`

@@ -177,9 +177,10 @@ func (s *server) allowedMethods(r *http.Request) []string {
 	if path == "" {
 		path = r.URL.Path
 	}
+	own := s.ownMethods(path)
 	var allowed []string
-	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
-		if !s.router.Match(chi.NewRouteContext(), method, path) {
+	for _, method := range methods {
+		if own != nil && !own[method] || !s.router.Match(chi.NewRouteContext(), method, path) {
 			continue
 		}
 		allowed = append(allowed, method)
@@ -188,4 +189,35 @@ func (s *server) allowedMethods(r *http.Request) []string {
 		}
 	}
 	return allowed
+}
+
+// methods are those that routes have.
+var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+
+// ownMethods are the methods of the routes whose path is exactly this one, with
+// nothing variable in it; nil where there are none.
+func (s *server) ownMethods(path string) map[string]bool {
+	var own map[string]bool
+	for _, a := range s.accesses {
+		if a.Path == path {
+			if own == nil {
+				own = map[string]bool{}
+			}
+			own[a.Method] = true
+		}
+	}
+	return own
+}
+
+// keepApart lets an address such as /jobs/bulk answer 405 to what it does not
+// take, where the router would take its last part for the id of a job.
+func (s *server) keepApart() {
+	for _, a := range s.accesses {
+		own := s.ownMethods(a.Path)
+		for _, method := range methods {
+			if !own[method] && !strings.Contains(a.Path, "{") && s.router.Match(chi.NewRouteContext(), method, a.Path) {
+				s.router.MethodFunc(method, a.Path, s.methodNotAllowed)
+			}
+		}
+	}
 }

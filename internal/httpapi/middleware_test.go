@@ -225,6 +225,8 @@ func TestAddresses(t *testing.T) {
 		"made-up method":     {"BREW", "/made", 405, "GET, HEAD, POST"},
 		"made-up everything": {"BREW", "/pot", 404, ""},
 		"method nowhere":     {"POST", "/nowhere", 404, ""},
+		"no id of a job":     {"PUT", "/jobs/bulk", 405, "POST"},
+		"reads, no id":       {"DELETE", "/jobs/export", 405, "GET, HEAD"},
 	} {
 		got := send(t, api, tc.method, tc.path, "", "Authorization", as(account.Admin))
 		if got.StatusCode != tc.want || got.Header.Get("Allow") != tc.allow {

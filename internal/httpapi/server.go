@@ -164,6 +164,7 @@ func newServer(deps Deps) *server {
 	s.router.NotFound(s.notFound)
 	s.router.MethodNotAllowed(s.methodNotAllowed)
 	s.routes()
+	s.keepApart()
 	s.serveDocs()
 	return s
 }

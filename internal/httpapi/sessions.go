@@ -50,7 +50,7 @@ type registerInput struct{ Body registerBody }
 
 type registerBody struct {
 	Email    string `json:"email" minLength:"1" maxLength:"254" format:"email" example:"grace@example.com"`
-	Name     string `json:"name" minLength:"1" maxLength:"100"`
+	Name     string `json:"name" minLength:"1" maxLength:"100" pattern:"^[^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0][^\\x00-\\x1f\\x7f-\\x9f]*$" patternDescription:"some text without control characters"`
 	Password string `json:"password" minLength:"8" maxLength:"128"`
 }
 

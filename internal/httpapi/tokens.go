@@ -48,7 +48,7 @@ func (s *server) listTokens(ctx context.Context, in *ownListInput) (List[TokenVi
 type createTokenInput struct{ Body createTokenBody }
 
 type createTokenBody struct {
-	Name      string          `json:"name" minLength:"1" maxLength:"100" doc:"What the token is for." example:"Nightly deployment"`
+	Name      string          `json:"name" minLength:"1" maxLength:"100" pattern:"^[^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0][^\\x00-\\x1f\\x7f-\\x9f]*$" patternDescription:"some text without control characters" doc:"What the token is for." example:"Nightly deployment"`
 	Scopes    []account.Scope `json:"scopes" minItems:"1" maxItems:"3" uniqueItems:"true" enum:"read,write,execute" doc:"A scope adds nothing to what your role allows when the token is used."`
 	ExpiresAt time.Time       `json:"expiresAt" doc:"In the future, within a year."`
 }

@@ -53,7 +53,7 @@ func TestTokenShape(t *testing.T) {
 	for body, fields := range map[string][]string{
 		`{}`: {"name", "scopes", "expiresAt"},
 		`{"name":"","scopes":[],"expiresAt":"2026-01-31T12:00:00Z"}`:                                 {"name", "scopes", "expiresAt"},
-		`{"name":" ","scopes":["read","admin","read"],"expiresAt":"2027-01-31T12:00:00.001Z"}`:       {"scopes[1]", "scopes[2]", "name", "expiresAt"},
+		`{"name":" ","scopes":["read","admin","read"],"expiresAt":"2027-01-31T12:00:00.001Z"}`:       {"name", "scopes[1]", "scopes[2]", "expiresAt"},
 		`{"name":"x","scopes":["read"],"expiresAt":"tomorrow"}`:                                      {"expiresAt"},
 		`{"name":"x","scopes":"read","expiresAt":null}`:                                              {"scopes", "expiresAt"},
 		`{"name":"x","scopes":["read"],"expiresAt":"2026-02-01T00:00:00Z","token":"cj_mine"}`:        {"token"},

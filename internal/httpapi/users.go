@@ -41,7 +41,7 @@ type createUserInput struct{ Body createUserBody }
 
 type createUserBody struct {
 	Email    string       `json:"email" minLength:"1" maxLength:"254" format:"email" example:"grace@example.com" doc:"Unique; stored in lower case."`
-	Name     string       `json:"name" minLength:"1" maxLength:"100"`
+	Name     string       `json:"name" minLength:"1" maxLength:"100" pattern:"^[^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0][^\\x00-\\x1f\\x7f-\\x9f]*$" patternDescription:"some text without control characters"`
 	Password string       `json:"password" minLength:"8" maxLength:"128"`
 	Role     account.Role `json:"role" enum:"viewer,operator,admin"`
 }
@@ -82,7 +82,7 @@ type replaceUserInput struct {
 
 type replaceUserBody struct {
 	Email    string           `json:"email" minLength:"1" maxLength:"254" format:"email"`
-	Name     string           `json:"name" minLength:"1" maxLength:"100"`
+	Name     string           `json:"name" minLength:"1" maxLength:"100" pattern:"^[^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0][^\\x00-\\x1f\\x7f-\\x9f]*$" patternDescription:"some text without control characters"`
 	Role     account.Role     `json:"role" enum:"viewer,operator,admin"`
 	IsActive Optional[bool]   `json:"isActive,omitzero" absent:"true" doc:"As with all that is replaced, leaving it out means the default: it makes an inactive user active. PATCH changes only what it names."`
 	Password Optional[string] `json:"password,omitzero" minLength:"8" maxLength:"128" doc:"Kept unless given. A new one signs the user out everywhere."`
@@ -109,7 +109,7 @@ type patchUserInput struct {
 
 type patchUserBody struct {
 	Email    Optional[string]       `json:"email,omitzero" minLength:"1" maxLength:"254" format:"email"`
-	Name     Optional[string]       `json:"name,omitzero" minLength:"1" maxLength:"100"`
+	Name     Optional[string]       `json:"name,omitzero" minLength:"1" maxLength:"100" pattern:"^[^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0][^\\x00-\\x1f\\x7f-\\x9f]*$" patternDescription:"some text without control characters"`
 	Role     Optional[account.Role] `json:"role,omitzero" enum:"viewer,operator,admin" doc:"Another one signs the user out everywhere."`
 	IsActive Optional[bool]         `json:"isActive,omitzero" doc:"False signs the user out everywhere."`
 	Password Optional[string]       `json:"password,omitzero" minLength:"8" maxLength:"128" doc:"Signs the user out everywhere."`

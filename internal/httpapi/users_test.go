@@ -50,7 +50,7 @@ func TestCreateUser(t *testing.T) {
 		fields []string
 	}{
 		"empty":    {`{}`, []string{"email", "name", "password", "role"}},
-		"all bad":  {`{"email":"grace","name":" ","password":"password","role":"root"}`, []string{"role", "name", "email", "password"}},
+		"all bad":  {`{"email":"grace","name":" ","password":"password","role":"root"}`, []string{"name", "role", "email", "password"}},
 		"in form":  {`{"email":"eve","name":" ","password":"password1","role":"viewer"}`, []string{"name", "email", "password"}},
 		"too much": {`{"email":"eve@example.com","name":"Eve","password":"battery staple","role":"viewer","tokenVersion":9}`, []string{"tokenVersion"}},
 	} {
