@@ -143,7 +143,11 @@ EXAMPLES ?= 15
 
 .PHONY: contract
 contract: ## Try the running API against its OpenAPI document (needs Python; EXAMPLES=, ARGS='--phases stateful')
-	infra/contract/try.sh --max-examples $(EXAMPLES) $(ARGS)
+	infra/contract/with-system.sh infra/contract/try.sh --max-examples $(EXAMPLES) $(ARGS)
+
+.PHONY: client-check
+client-check: ## Compile and run the typed TypeScript client's sample (needs Node.js)
+	infra/contract/with-system.sh infra/contract/client-check.sh
 
 .PHONY: ci
 ci: ## Run everything that CI runs

@@ -163,6 +163,7 @@ def give_sense(value):
         for job in value.get("jobs") or []:
             if isinstance(job, dict):
                 job["categoryId"] = CATEGORY_ID  # said for each, or for all
+                job["name"] = f"Imported {next(NUMBERS)}"  # no two alike
         if "ids" in value and value.get("action") != "move":
             value.pop("categoryId", None)  # where to move
         for name, inner in value.items():
