@@ -171,7 +171,7 @@ func (e events) render(Timestamp) rendered {
 
 const eventsType = "text/event-stream"
 
-func (events) documents() reflect.Type { return reflect.TypeFor[Success[ExecutionItem]]() }
+func (events) documents() reflect.Type { return reflect.TypeFor[ExecutionItem]() }
 
 // streams documents what the route answers, and that it takes a ticket.
 func streams(o *routeOptions) {
