@@ -194,7 +194,7 @@ func (w *world) lose() {
 		f := one.Finish
 		f.Attempt.EndedAt = w.Now()
 		f.Status, f.NotBefore = execution.Abandoned, w.Now()
-		if i%2 == 0 {
+		if i%2 == 1 { // where one alone is lost, it is abandoned
 			f.Status = execution.Pending
 		}
 		ends = append(ends, f)
