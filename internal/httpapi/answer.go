@@ -169,7 +169,11 @@ func (s *server) encodeAnswer(a answer) (encoded, error) {
 // writeEncoded sends an answer, or 304 to who has it.
 func writeEncoded(w http.ResponseWriter, r *http.Request, out encoded) {
 	for name, value := range out.header {
-		if value != "" {
+		switch {
+		case value == "":
+		case name == "Vary": // beside what the outer layers vary by
+			w.Header().Add(name, value)
+		default:
 			w.Header().Set(name, value)
 		}
 	}

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -123,8 +124,14 @@ func TestDashboardStats(t *testing.T) {
 	}); diff != "" {
 		t.Errorf("where nothing ran (-want +got):\n%s", diff)
 	}
-	for _, query := range []string{"from=2026-01-31T11:00:00Z&to=2026-01-31T10:00:00Z", "from=yesterday", "from=2027-01-01T00:00:00Z", "to=9999-12-31T23:59:59Z", "job=1"} {
-		s.send(t, "GET", "/dashboard/stats?"+query, token, "").must(400)
+	for query, field := range map[string]string{
+		"from=2026-01-31T11:00:00Z&to=2026-01-31T10:00:00Z": "to", "from=yesterday": "from", "from=2027-01-01T00:00:00Z": "from",
+		"from=9999-12-31T23:59:59Z": "from", "to=9999-12-31T23:59:59Z": "to", "job=1": "job",
+	} {
+		got := s.send(t, "GET", "/dashboard/stats?"+query, token, "").must(400)
+		if !strings.Contains(got.raw, `"errors":[{"field":"`+field+`"`) {
+			t.Errorf("%s: %s", query, got.raw)
+		}
 	}
 }
 

@@ -227,6 +227,8 @@ func TestAddresses(t *testing.T) {
 		"method nowhere":     {"POST", "/nowhere", 404, ""},
 		"no id of a job":     {"PUT", "/jobs/bulk", 405, "POST"},
 		"reads, no id":       {"DELETE", "/jobs/export", 405, "GET, HEAD"},
+		"no id, slash":       {"PATCH", "/jobs/import/", 405, "POST"},
+		"no id of a run":     {"DELETE", "/history/stream", 405, "GET, HEAD"},
 	} {
 		got := send(t, api, tc.method, tc.path, "", "Authorization", as(account.Admin))
 		if got.StatusCode != tc.want || got.Header.Get("Allow") != tc.allow {

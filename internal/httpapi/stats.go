@@ -29,10 +29,10 @@ func (p Span) ends(now time.Time) (from, to time.Time, err error) {
 	}
 	var faults faultList
 	switch {
+	case to.Year() < 1 || to.Year() > 9998: // first, for from may be reckoned from it
+		faults.add("to", "is out of range")
 	case from.Year() < 1 || from.Year() > 9998:
 		faults.add("from", "is out of range")
-	case to.Year() < 1 || to.Year() > 9998:
-		faults.add("to", "is out of range")
 	case to.Before(from) && p.To.IsZero():
 		faults.add("from", "must not be in the future")
 	case to.Before(from):
