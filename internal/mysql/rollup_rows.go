@@ -79,6 +79,15 @@ func summaryArgs(s *execution.Summary) []any {
 	}
 }
 
+// SummaryColumns and SummaryValues are for whoever fills rollups and
+// rollup_totals by the million, of a history that nobody else changes; all
+// others record samples.
+const SummaryColumns = summaryColumns
+
+// SummaryValues are the values of SummaryColumns: numbers, and histograms as
+// bytes.
+func SummaryValues(s *execution.Summary) []any { return summaryArgs(s) }
+
 // storedSummary is summaryColumns as they are read, valid until the next row. A
 // timeline reads thousands of them, so they are parsed by hand.
 type storedSummary struct {

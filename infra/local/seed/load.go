@@ -31,7 +31,11 @@ func (p Plan) tables() (small []table, large [][]table) {
 	// Side by side: the server has a processor for each.
 	large = [][]table{
 		{{"executions", runColumns, p.Executions, p.appendRun}},
-		{{"attempts", attemptColumns, p.Executions, p.appendAttempts}},
+		{
+			{"attempts", attemptColumns, p.Executions, p.appendAttempts},
+			{"rollups", rollupColumns, p.Jobs, p.rollupAppender()},
+			{"rollup_totals", totalColumns, spanDays, p.appendTotals},
+		},
 	}
 	return small, large
 }
@@ -76,7 +80,7 @@ func Fill(ctx context.Context, db *sql.DB, p Plan, say func(string)) (done bool,
 		return false, err
 	}
 	say("gathering statistics")
-	if _, err := db.ExecContext(ctx, "ANALYZE TABLE categories, jobs, job_requests, job_stats, executions, attempts"); err != nil {
+	if _, err := db.ExecContext(ctx, "ANALYZE TABLE categories, jobs, job_requests, job_stats, executions, attempts, rollups, rollup_totals"); err != nil {
 		return false, err
 	}
 	return true, setState(ctx, db, "finished", "yes")

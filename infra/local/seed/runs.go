@@ -1,7 +1,5 @@
 package seed
 
-import "time"
-
 // run is the nth execution, counted from 1, in the order of their instants.
 // Instants are Unix milliseconds, 0 where there is none.
 type run struct {
@@ -31,19 +29,7 @@ var failures = []struct {
 
 func (p Plan) run(n int) run {
 	r := run{n: n, trigger: "schedule", status: "success", attempts: 1, response: 200}
-	begin := p.Until.Add(-span).UnixMilli()
-	step := float64(span.Milliseconds()) / float64(p.Executions)
-	r.at = begin + int64(step*float64(n-1))
-	if step >= 1000 {
-		r.at -= r.at % 1000
-	}
-	busy := max(1, p.Jobs/busyShare)
-	if n%busyEvery == 0 {
-		r.job = 1 + (n/busyEvery)%busy
-	} else {
-		// Every job in turn, but not in the order of their ids.
-		r.job = 1 + int(uint64(n)*7919%uint64(p.Jobs))
-	}
+	r.at, r.job = p.instantOf(n), p.jobOf(n)
 	switch draw := among(n, 20, 1000); {
 	case draw < replayedRuns:
 		r.trigger = "replay"
@@ -63,7 +49,7 @@ func (p Plan) run(n int) run {
 		r.status, r.kind, r.response = "abandoned", "internal", 0
 	}
 	if r.trigger == "schedule" && among(n, 24, 3) == 0 {
-		day := int((r.at - begin) / (24 * time.Hour).Milliseconds())
+		day := int((r.at - p.Until.Add(-span).UnixMilli()) / dayMillis)
 		for _, outage := range outages {
 			if day == outage {
 				r.status, r.kind, r.attempts, r.response = "missed", "", 0, 0
@@ -81,6 +67,25 @@ func (p Plan) run(n int) run {
 		r.ended = r.started + int64(r.attempts*(took+1000)-1000)
 	}
 	return r
+}
+
+// instantOf is when the nth run was due, no earlier than the one before.
+func (p Plan) instantOf(n int) int64 {
+	step := float64(span.Milliseconds()) / float64(p.Executions)
+	at := p.Until.Add(-span).UnixMilli() + int64(step*float64(n-1))
+	if step >= 1000 {
+		at -= at % 1000
+	}
+	return at
+}
+
+// jobOf is the job of the nth run.
+func (p Plan) jobOf(n int) int {
+	if n%busyEvery == 0 {
+		return 1 + (n/busyEvery)%max(1, p.Jobs/busyShare)
+	}
+	// Every job in turn, but not in the order of their ids.
+	return 1 + int(uint64(n)*7919%uint64(p.Jobs))
 }
 
 const runColumns = `id, job_id, trigger_type, scheduled_for, occurrence_at, status, reason, revision, attempt, fence, not_before,

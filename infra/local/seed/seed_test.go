@@ -88,6 +88,7 @@ func TestFill(t *testing.T) {
 			t.Errorf("%s: %d, want %d", query, got, want)
 		}
 	}
+	checkSummaries(t, db)
 	if done, err := seed.Fill(t.Context(), db, plan(t), func(string) {}); err != nil || done {
 		t.Errorf("a second time: done %t, %v", done, err)
 	}
@@ -97,6 +98,45 @@ func TestFill(t *testing.T) {
 	other, _ := seed.NewPlan(51, 5000, now)
 	if _, err := seed.Fill(t.Context(), db, other, func(string) {}); !errors.Is(err, seed.ErrNotEmpty) {
 		t.Errorf("another plan: %v", err)
+	}
+}
+
+// checkSummaries recounts what dashboards are read from.
+func checkSummaries(t *testing.T, db *sql.DB) {
+	t.Helper()
+	rollups := mysql.NewRollups(db)
+	repaired, err := rollups.Repair(t.Context(), false)
+	if err != nil || repaired.Hours != 0 || repaired.Jobs != 50 {
+		t.Errorf("a recount: %+v, %v", repaired, err)
+	}
+	until := now.Truncate(24 * time.Hour)
+	begin := until.AddDate(-1, 0, 0)
+	year, err := rollups.Totals(t.Context(), begin, until)
+	if err != nil || year.Summary.Total() != 5000 {
+		t.Errorf("a year holds %+v, %v", year.Summary.Outcomes, err)
+	}
+	byHour, err := rollups.Totals(t.Context(), begin.Add(time.Hour), until.Add(-time.Hour))
+	if err != nil || byHour.Summary.Total() >= 5000 || byHour.Summary.Total() < 4900 {
+		t.Errorf("a year but for two hours holds %+v, %v", byHour.Summary.Outcomes, err)
+	}
+	// The totals are the jobs' hours added up, by whichever span they are read.
+	for span, category := range map[string]string{"hour": "0", "day": "0", "category_hour": "category_id", "category_day": "category_id"} {
+		start := "hour"
+		if span == "day" || span == "category_day" {
+			start = "CAST(DATE(hour) AS DATETIME)"
+		}
+		var differ, all int
+		query := `SELECT COUNT(*), COALESCE(SUM(r.success <> t.success OR r.failed <> t.failed OR r.skipped <> t.skipped OR r.missed <> t.missed OR r.cancelled <> t.cancelled
+			OR r.abandoned <> t.abandoned OR r.ds <> t.duration_sum OR r.dm <> t.duration_max OR r.ls <> t.lateness_sum OR r.lm <> t.lateness_max), 0) FROM
+			(SELECT ` + start + " AS start, " + category + ` AS category, SUM(success) AS success, SUM(failed) AS failed, SUM(skipped) AS skipped, SUM(missed) AS missed,
+				SUM(cancelled) AS cancelled, SUM(abandoned) AS abandoned, SUM(duration_sum) AS ds, MAX(duration_max) AS dm, SUM(lateness_sum) AS ls, MAX(lateness_max) AS lm
+				FROM rollups GROUP BY 1, 2) AS r JOIN rollup_totals t ON t.span = ? AND t.start = r.start AND t.category_id = r.category`
+		if err := db.QueryRowContext(t.Context(), query, span).Scan(&all, &differ); err != nil {
+			t.Fatal(err)
+		}
+		if stored := count(t, db, "SELECT COUNT(*) FROM rollup_totals WHERE span = ?", span); differ != 0 || all != stored || all == 0 {
+			t.Errorf("%s: of %d totals %d have their jobs' hours, and %d differ", span, stored, all, differ)
+		}
 	}
 }
 
@@ -126,6 +166,8 @@ func TestFillGoesOnAndIsTheSame(t *testing.T) {
 		"SELECT SUM(CRC32(CONCAT_WS(' ', id, job_id, trigger_type, status, scheduled_for, ended_at, error_kind))) FROM executions",
 		"SELECT SUM(CRC32(CONCAT_WS(' ', execution_id, attempt, started_at, ended_at))) FROM attempts",
 		"SELECT SUM(CRC32(CONCAT_WS(' ', job_id, total_executions, consecutive_failures, last_run_at))) FROM job_stats",
+		"SELECT SUM(CRC32(CONCAT_WS(' ', job_id, hour, category_id, success, duration_max, HEX(durations)))) FROM rollups",
+		"SELECT SUM(CRC32(CONCAT_WS(' ', span, start, category_id, success, lateness_sum, HEX(latenesses)))) FROM rollup_totals",
 	} {
 		var a, b string
 		if err := whole.QueryRow(query).Scan(&a); err != nil {
