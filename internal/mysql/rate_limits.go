@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"context"
+	"database/sql"
 	"math/rand/v2"
 	"time"
 
@@ -32,19 +33,13 @@ const (
 func (s *Accounts) Count(ctx context.Context, bucket account.Bucket, now, ends time.Time) (int, error) {
 	var hits int
 	err := standAlone(ctx, func() error {
-		result, err := s.db.ExecContext(ctx, countHit, bucket[:], utc(ends))
-		if err != nil {
-			return err
-		}
-		rows, err := result.RowsAffected()
-		if err != nil {
-			return err
-		}
-		if rows == 1 { // inserted; an update counts as two
-			hits = 1
-			return nil
-		}
-		sum, err := result.LastInsertId()
+		sum, err := outcome(ctx, s.db, func(result sql.Result) (int64, error) {
+			rows, err := result.RowsAffected()
+			if err != nil || rows == 1 { // inserted; an update counts as two
+				return rows, err
+			}
+			return result.LastInsertId()
+		}, countHit, bucket[:], utc(ends))
 		hits = int(sum)
 		return err
 	})

@@ -56,11 +56,7 @@ func exec(ctx context.Context, q querier, s statement) (int64, error) {
 
 // execSQL is exec for a statement that goqu cannot say.
 func execSQL(ctx context.Context, q querier, query string, args ...any) (int64, error) {
-	res, err := q.ExecContext(ctx, query, args...)
-	if err != nil {
-		return 0, err
-	}
-	return res.RowsAffected()
+	return outcome(ctx, q, sql.Result.RowsAffected, query, args...)
 }
 
 // insertID runs an insert of one row and returns its generated id.
@@ -69,11 +65,28 @@ func insertID(ctx context.Context, q querier, s statement) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("build statement: %w", err)
 	}
-	res, err := q.ExecContext(ctx, query, args...)
+	return outcome(ctx, q, sql.Result.LastInsertId, query, args...)
+}
+
+// outcome runs a statement and reads one number of its result.
+//
+// The result is read under the connection's lock. Outside a transaction the pool
+// may have given the connection to another by then, whose whole statement one
+// would wait for; so the connection is held until the number is read.
+func outcome(ctx context.Context, q querier, number func(sql.Result) (int64, error), query string, args ...any) (int64, error) {
+	if db, pooled := q.(*sql.DB); pooled {
+		held, err := db.Conn(ctx)
+		if err != nil {
+			return 0, err
+		}
+		defer func() { _ = held.Close() }() // gives it back to the pool
+		q = held
+	}
+	result, err := q.ExecContext(ctx, query, args...)
 	if err != nil {
 		return 0, err
 	}
-	return res.LastInsertId()
+	return number(result)
 }
 
 // queryAll runs a query and scans each row with scan.
