@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/apperr"
+	"github.com/cronjobs/cronjobs/internal/audit"
 )
 
 // Scope is what an API token is good for. It adds nothing to what its owner's
@@ -128,6 +129,7 @@ func (in TokenInput) Check(now time.Time) error {
 // CreateToken makes a token for who asks, who must have signed in. The text is
 // told this once. It is Conflict where they have too many.
 func (s *Service) CreateToken(ctx context.Context, who Principal, in TokenInput) (APIToken, string, error) {
+	ctx = audit.Doing(ctx, audit.TokenCreate)
 	now := s.now()
 	if err := in.Check(now); err != nil {
 		return APIToken{}, "", err
@@ -162,6 +164,7 @@ func (s *Service) ListTokens(ctx context.Context, userID int64, offset, limit in
 // RevokeToken ends a token of a user's own at once; NotFound where the user has
 // no such token.
 func (s *Service) RevokeToken(ctx context.Context, userID, tokenID int64) error {
+	ctx = audit.Doing(ctx, audit.TokenRevoke)
 	revoked, err := s.store.RevokeToken(ctx, userID, tokenID, s.now())
 	if err == nil && !revoked {
 		err = apperr.New(apperr.NotFound, "You have no such token.")

@@ -4,11 +4,13 @@ import (
 	"context"
 
 	"github.com/cronjobs/cronjobs/internal/apperr"
+	"github.com/cronjobs/cronjobs/internal/audit"
 )
 
 // UpdateProfile changes a user's own name or e-mail address. A new address
 // needs the present password.
 func (s *Service) UpdateProfile(ctx context.Context, userID int64, change ProfileChange) (User, error) {
+	ctx = audit.Doing(ctx, audit.ProfileUpdate)
 	user, err := s.store.User(ctx, userID)
 	if err != nil {
 		return User{}, err
@@ -30,7 +32,7 @@ func (s *Service) UpdateProfile(ctx context.Context, userID int64, change Profil
 		return before, nil
 	}
 	user.UpdatedAt = s.now()
-	if err := s.store.UpdateUser(ctx, user); err != nil {
+	if err := s.store.UpdateUser(ctx, before, user); err != nil {
 		return User{}, err
 	}
 	user.Version++
@@ -56,6 +58,7 @@ func (s *Service) checkCurrent(ctx context.Context, faults *apperr.Faults, user 
 // ChangePassword replaces a user's password, ends the user's other sessions
 // and gives the present one a new pair of tokens.
 func (s *Service) ChangePassword(ctx context.Context, who Principal, current, replacement string) (SignedIn, error) {
+	ctx = audit.Doing(ctx, audit.PasswordChange)
 	session, user, err := s.store.SessionWithUser(ctx, who.SessionID)
 	if err != nil {
 		return SignedIn{}, err

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/apperr"
+	"github.com/cronjobs/cronjobs/internal/audit"
 )
 
 // Store keeps users and sessions. Its errors bear apperr codes: NotFound where
@@ -26,15 +27,15 @@ type Store interface {
 	// RotateSession stores the session's next generation; false where another
 	// request was faster, or the session has ended.
 	RotateSession(ctx context.Context, s Session) (bool, error)
-	// EndSession ends a session; one that is over stays as it is.
-	EndSession(ctx context.Context, sessionID int64, reason EndReason, at time.Time) error
+	// EndSession ends a session of the user's; one that is over stays as it is.
+	EndSession(ctx context.Context, userID, sessionID int64, reason EndReason, at time.Time) error
 	// ChangePassword replaces the hash, provided that it is still the old one,
 	// ends the user's other sessions and rotates the one that is kept;
 	// NotFound where any of it has changed meanwhile.
 	ChangePassword(ctx context.Context, oldHash, newHash string, keep Session) error
 	// UpdateUser stores name and e-mail, provided that the version is still
-	// the user's; PreconditionFailed otherwise.
-	UpdateUser(ctx context.Context, user User) error
+	// the user's; PreconditionFailed otherwise. before is as the user was.
+	UpdateUser(ctx context.Context, before, user User) error
 
 	// ListUsers reads a page of users and the number of all that match.
 	ListUsers(ctx context.Context, filter UserFilter) ([]User, int, error)
@@ -62,6 +63,9 @@ type Store interface {
 	TokenWithUser(ctx context.Context, hash [32]byte) (APIToken, User, error)
 	// NoteTokenUse stores when a token was used, at most once in TokenUse.
 	NoteTokenUse(ctx context.Context, tokenID int64, at time.Time) error
+
+	// Record keeps an entry that tells of no change.
+	Record(ctx context.Context, entry audit.Entry) error
 
 	// AddFirstUser stores a user if there is none yet; false if there is.
 	AddFirstUser(ctx context.Context, user User) (bool, error)
@@ -139,6 +143,7 @@ var (
 // is the same and takes as long. Where too many have failed, it is
 // TooManyRequests, whatever the password.
 func (s *Service) Login(ctx context.Context, in Login) (SignedIn, error) {
+	ctx = audit.Doing(ctx, audit.Login)
 	notFailed, err := s.admitLogin(ctx, NormalizeEmail(in.Email), in.Client.Address)
 	if err != nil {
 		return SignedIn{}, err
@@ -165,7 +170,7 @@ func (s *Service) login(ctx context.Context, in Login) (SignedIn, error) {
 		return SignedIn{}, err
 	}
 	if !match || !user.IsActive {
-		return SignedIn{}, errCredentials
+		return SignedIn{}, s.loginFailed(ctx, user)
 	}
 	now := s.now()
 	session, err := newSession(user, in, now)
@@ -175,12 +180,23 @@ func (s *Service) login(ctx context.Context, in Login) (SignedIn, error) {
 	token := s.refresh.issue(&session, now)
 	if err := s.store.StartSession(ctx, session, user.PasswordHash); err != nil {
 		if apperr.Is(err, apperr.NotFound) { // deactivated or changed meanwhile
-			return SignedIn{}, errCredentials
+			return SignedIn{}, s.loginFailed(ctx, user)
 		}
 		return SignedIn{}, err
 	}
 	user.LastLoginAt = &now
 	return s.signedIn(user, session, token, now)
+}
+
+// loginFailed notes an attempt, with the account if there is one: what was
+// entered may be a password in the wrong field. It is errCredentials, unless the
+// note cannot be kept.
+func (s *Service) loginFailed(ctx context.Context, user User) error {
+	entry := audit.Entry{Action: audit.LoginFailed, Entity: audit.User, EntityID: user.ID, EntityName: user.Email}
+	if err := s.store.Record(ctx, entry); err != nil {
+		return err
+	}
+	return errCredentials
 }
 
 func (s *Service) signedIn(user User, session Session, refreshToken string, now time.Time) (SignedIn, error) {
@@ -267,7 +283,7 @@ func (s *Service) Refresh(ctx context.Context, text string, charge func(ctx cont
 			return s.signedIn(user, session, successor, now)
 		}
 		if token.generation < session.Generation {
-			if err := s.store.EndSession(ctx, session.ID, EndReuse, now); err != nil {
+			if err := s.store.EndSession(audit.Doing(ctx, audit.RefreshReused), user.ID, session.ID, EndReuse, now); err != nil {
 				return SignedIn{}, err
 			}
 		}
@@ -287,9 +303,10 @@ func refusal(first, second error) error {
 // Logout ends the sessions that the tokens name, either of which may be "".
 // Tokens that are over, or that nobody issued, are no error.
 func (s *Service) Logout(ctx context.Context, accessToken, refreshToken string) error {
+	ctx = audit.Doing(ctx, audit.Logout)
 	now := s.now()
 	if token, err := s.access.read(accessToken, now); err == nil {
-		if err := s.store.EndSession(ctx, token.sessionID, EndLogout, now); err != nil {
+		if err := s.store.EndSession(ctx, token.userID, token.sessionID, EndLogout, now); err != nil {
 			return err
 		}
 	}
@@ -304,7 +321,7 @@ func (s *Service) Logout(ctx context.Context, accessToken, refreshToken string) 
 	if err != nil || !s.refresh.genuine(token, session) {
 		return err
 	}
-	return s.store.EndSession(ctx, session.ID, EndLogout, now)
+	return s.store.EndSession(ctx, session.UserID, session.ID, EndLogout, now)
 }
 
 // EnsureAdmin stores the first user, an admin, on a system without users; on

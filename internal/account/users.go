@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/cronjobs/cronjobs/internal/apperr"
+	"github.com/cronjobs/cronjobs/internal/audit"
 )
 
 // UserSort is what a list of users is ordered by; "" means the id.
@@ -78,6 +79,7 @@ func (s *Service) User(ctx context.Context, id int64) (User, error) {
 
 // CreateUser stores a new user, who is active. All but IsActive must be given.
 func (s *Service) CreateUser(ctx context.Context, in UserInput) (User, error) {
+	ctx = audit.Doing(ctx, audit.UserCreate)
 	var faults apperr.Faults
 	user := User{IsActive: true, TokenVersion: 1, Version: 1}
 	for field, given := range map[string]bool{
@@ -107,6 +109,7 @@ func (s *Service) CreateUser(ctx context.Context, in UserInput) (User, error) {
 // Register makes a viewer of whoever asks, where the system allows it;
 // Forbidden otherwise.
 func (s *Service) Register(ctx context.Context, email, name, password string) (User, error) {
+	ctx = audit.Doing(ctx, audit.Register)
 	if !s.allowRegistration {
 		return User{}, apperr.New(apperr.Forbidden, "Registration is closed; ask an admin for an account.")
 	}
@@ -119,6 +122,7 @@ func (s *Service) Register(ctx context.Context, email, name, password string) (U
 // themselves. Who is deactivated, gets another role or another password is
 // signed out everywhere.
 func (s *Service) ChangeUser(ctx context.Context, actor Principal, id int64, in UserInput, versions []int) (User, error) {
+	ctx = audit.Doing(ctx, audit.UserUpdate)
 	trial, err := s.store.User(ctx, id)
 	if err != nil {
 		return User{}, err
@@ -156,6 +160,7 @@ func (s *Service) ChangeUser(ctx context.Context, actor Principal, id int64, in 
 
 // DeactivateUser is how a user is removed: what the user made keeps its maker.
 func (s *Service) DeactivateUser(ctx context.Context, actor Principal, id int64, versions []int) error {
+	ctx = audit.Doing(ctx, audit.UserDeactivate)
 	inactive := false
 	_, err := s.ChangeUser(ctx, actor, id, UserInput{IsActive: &inactive}, versions)
 	return err
@@ -198,6 +203,7 @@ func (s *Service) ListSessions(ctx context.Context, userID int64, offset, limit 
 // EndSession ends a session of a user's own; NotFound where the user has no
 // such session that is alive.
 func (s *Service) EndSession(ctx context.Context, userID, sessionID int64) error {
+	ctx = audit.Doing(ctx, audit.SessionEnd)
 	now := s.now()
 	session, user, err := s.store.SessionWithUser(ctx, sessionID)
 	if err != nil && !apperr.Is(err, apperr.NotFound) {
@@ -206,5 +212,5 @@ func (s *Service) EndSession(ctx context.Context, userID, sessionID int64) error
 	if err != nil || user.ID != userID || !session.alive(now) {
 		return apperr.New(apperr.NotFound, "You have no such session.")
 	}
-	return s.store.EndSession(ctx, sessionID, EndLogout, now)
+	return s.store.EndSession(ctx, userID, sessionID, EndLogout, now)
 }

@@ -62,6 +62,7 @@ func newHTTP(ctx context.Context, env Env) (http.Handler, func() error, error) {
 		Summaries:   mysql.NewRollups(db),
 		Remover:     mysql.NewRetention(db),
 		Replies:     mysql.NewReplies(db),
+		Audit:       mysql.NewAudit(db),
 		Health:      health{db, dispatcher},
 		StreamWait:  cfg.StreamWait,
 		CORSOrigins: cfg.CORSOrigins,

@@ -19,6 +19,7 @@ type upkeep struct {
 	rollups   *mysql.Rollups
 	retention *mysql.Retention
 	keep      mysql.Keep // nothing is removed where it is not set
+	auditDays int
 	now       func() time.Time
 }
 
@@ -28,7 +29,8 @@ const purgeTime = time.Second
 func newUpkeep(db *sql.DB, env Env) upkeep {
 	return upkeep{
 		rollups: mysql.NewRollups(db), retention: mysql.NewRetention(db),
-		keep: mysql.Keep{Days: env.Config.RetentionDays, Runs: env.Config.RetentionRuns}, now: env.Now,
+		keep:      mysql.Keep{Days: env.Config.RetentionDays, Runs: env.Config.RetentionRuns},
+		auditDays: env.Config.AuditRetentionDays, now: env.Now,
 	}
 }
 
@@ -46,7 +48,7 @@ func (u upkeep) run(ctx context.Context) (did upkept, err error) {
 	until := time.Now().Add(purgeTime)
 	var purging error
 	did.purged, purging = u.retention.Purge(ctx, u.now(), u.keep, func() bool { return inTime(ctx) && time.Now().Before(until) })
-	_, expiring := u.retention.PurgeExpired(ctx, u.now())
+	_, expiring := u.retention.PurgeExpired(ctx, u.now(), u.now().AddDate(0, 0, -u.auditDays))
 	return did, errors.Join(folding, purging, expiring)
 }
 

@@ -19,7 +19,7 @@ const module = "github.com/cronjobs/cronjobs/"
 // purpose.
 var floors = [][]string{
 	0: {
-		"migrations", "internal/apperr", "internal/schedule", "internal/config", "internal/telemetry",
+		"migrations", "internal/apperr", "internal/audit", "internal/schedule", "internal/config", "internal/telemetry",
 		"infra/local/database", "infra/local/sqsserver", "infra/local/sqspoller",
 	},
 	1: {"internal/execution", "internal/account"},

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cronjobs/cronjobs/internal/audit"
 	"github.com/cronjobs/cronjobs/internal/execution"
 )
 
@@ -268,6 +269,7 @@ func (d *Dispatcher) sendInline(ctx context.Context, waiting []execution.Waiting
 // Conflict where one that must not overlap is running. A message that cannot be
 // sent is not an error: the row waits for a tick.
 func (d *Dispatcher) RunNow(ctx context.Context, jobID, userID int64) (execution.Execution, error) {
+	ctx = audit.Doing(ctx, audit.JobExecute)
 	return d.runNow(ctx, NewRun{JobID: jobID, RequestedBy: userID})
 }
 
@@ -276,6 +278,7 @@ func (d *Dispatcher) RunNow(ctx context.Context, jobID, userID int64) (execution
 // its own. The error bears NotFound for an unknown execution, Conflict where
 // its job is deleted, and otherwise what RunNow's does.
 func (d *Dispatcher) Replay(ctx context.Context, executionID, userID int64) (execution.Execution, error) {
+	ctx = audit.Doing(ctx, audit.JobReplay)
 	return d.runNow(ctx, NewRun{ReplayOf: executionID, RequestedBy: userID})
 }
 

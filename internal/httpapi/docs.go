@@ -51,6 +51,7 @@ func apiConfig() huma.Config {
 		{"jobs", "Job management"},
 		{"history", "Execution history"},
 		{"dashboard", "Dashboard and analytics"},
+		{"audit", "Who changed what"},
 		{"health", "Health checks"},
 	} {
 		config.Tags = append(config.Tags, &huma.Tag{Name: tag[0], Description: tag[1]})

@@ -21,7 +21,7 @@ type documentation struct {
 	input     reflect.Type
 	success   reflect.Type
 	conflicts bool
-	text      bool // the answer is had as text too
+	text      string // the media type that the answer is had in too; "": JSON alone
 	// revalidates says that answers other than lists bear a weak ETag too.
 	revalidates bool
 	// media is what the answer is instead of JSON.
@@ -50,8 +50,8 @@ func (d documentation) write() {
 	if d.has("Ticket") {
 		d.op.Security = append(d.op.Security, map[string][]string{"ticket": {}})
 	}
-	if d.text {
-		d.op.Responses[strconv.Itoa(d.op.DefaultStatus)].Content["text/plain"] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+	if d.text != "" {
+		d.op.Responses[strconv.Itoa(d.op.DefaultStatus)].Content[d.text] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
 	}
 	for _, status := range d.failures() {
 		d.op.Responses[strconv.Itoa(status)] = &huma.Response{

@@ -5,13 +5,12 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"mime"
 	"net/http"
 	"reflect"
-	"strings"
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/apperr"
+	"github.com/cronjobs/cronjobs/internal/audit"
 	"github.com/cronjobs/cronjobs/internal/crontab"
 	"github.com/cronjobs/cronjobs/internal/execution"
 	"github.com/cronjobs/cronjobs/internal/job"
@@ -29,7 +28,7 @@ type exportJobsInput struct {
 }
 
 // alsoText documents that the answer is had as plain text too.
-func alsoText(o *routeOptions) { o.text = true }
+func alsoText(o *routeOptions) { o.text = textType }
 
 // exportedJob is a job as an import takes it.
 type exportedJob struct {
@@ -102,7 +101,7 @@ func (s *server) exportJobs(ctx context.Context, in *exportJobsInput) (exportAns
 	}
 	answer := exportAnswer{jobs: exportedJobs{Jobs: []exportedJob{}}}
 	var lines *crontab.Writer
-	if prefersText(in.Accept) {
+	if prefers(in.Accept, textType) {
 		lines = crontab.NewWriter()
 	}
 	size := 0
@@ -135,6 +134,9 @@ func (s *server) exportJobs(ctx context.Context, in *exportJobsInput) (exportAns
 		cursor := writeCursor(execution.Place{ScheduledFor: time.UnixMilli(0), ID: after}, filters)
 		answer.meta.NextCursor = &cursor
 	}
+	if err := s.Audit.Record(ctx, audit.Entry{Action: audit.JobExport, Entity: audit.Job}); err != nil {
+		return exportAnswer{}, err
+	}
 	if lines != nil {
 		if more {
 			lines.Comment("There are more jobs: GET /jobs/export?cursor=" + *answer.meta.NextCursor)
@@ -156,21 +158,4 @@ func exportJob(j job.Job) exportedJob {
 		Timeout: r.Timeout.Milliseconds(), RetryAttempts: r.Retry.Attempts, RetryDelay: r.Retry.Delay.Milliseconds(), RetryBackoff: r.Retry.Backoff,
 		OverlapPolicy: r.OverlapPolicy, MisfirePolicy: j.MisfirePolicy, MaxRedirects: r.MaxRedirects, Status: status,
 	}
-}
-
-// prefersText reports whether plain text comes before JSON in an Accept header.
-func prefersText(accept string) bool {
-	for one := range strings.SplitSeq(accept, ",") {
-		media, params, err := mime.ParseMediaType(one)
-		if err != nil || params["q"] == "0" {
-			continue
-		}
-		switch media {
-		case textType:
-			return true
-		case jsonType, "application/*", "*/*":
-			return false
-		}
-	}
-	return false
 }

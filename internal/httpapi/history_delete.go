@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/apperr"
+	"github.com/cronjobs/cronjobs/internal/audit"
 )
 
 // removing is how long one request removes executions; the client's other
@@ -34,6 +35,7 @@ func (s *server) deleteHistory(ctx context.Context, in *deleteHistoryInput) (One
 	if in.Before.After(s.now()) {
 		return One[removedView]{}, apperr.InvalidField("before", "must not be in the future")
 	}
+	ctx = audit.Doing(ctx, audit.HistoryDelete)
 	until := time.Now().Add(removing)
 	removed, all, err := s.Remover.RemoveBefore(ctx, in.Before, func() bool { return ctx.Err() == nil && time.Now().Before(until) })
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/account"
+	"github.com/cronjobs/cronjobs/internal/audit"
 )
 
 // Replies keeps the answers to requests that clients may send again.
@@ -38,6 +39,7 @@ func respond[I any, A answer](ctx context.Context, s *server, in *I, handle func
 	if err := faultsOf(ctx, in, s.now()); err != nil {
 		return encoded{}, err
 	}
+	ctx = audit.By(ctx, actorOf(infoOf(ctx)))
 	once := func() (encoded, error) {
 		result, err := handle(ctx, in)
 		if err != nil {

@@ -3,8 +3,6 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
-	"net/url"
-	"strings"
 
 	"github.com/cronjobs/cronjobs/internal/account"
 	"github.com/cronjobs/cronjobs/internal/execution"
@@ -66,7 +64,7 @@ type jobSigningView struct {
 func viewJob(ctx context.Context, j job.Job) jobView {
 	shown := j.Request.Masked()
 	if principal(ctx).User.Role == account.Viewer {
-		shown.URL = maskQuery(shown.URL)
+		shown.URL = job.MaskQuery(shown.URL)
 	}
 	view := jobView{
 		ID: j.ID, Name: j.Name, Description: j.Description,
@@ -136,22 +134,4 @@ func headersSize(headers map[string]string) int {
 		size += 2*len(name) + 2*len(value) + len(`"":"",`)
 	}
 	return size
-}
-
-// maskQuery hides the values of a URL's query, which often hold keys.
-func maskQuery(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil || u.RawQuery == "" {
-		return raw
-	}
-	parts := strings.Split(u.RawQuery, "&")
-	for i, part := range parts {
-		if name, _, found := strings.Cut(part, "="); found {
-			parts[i] = name + "=" + job.Mask
-		} else {
-			parts[i] = job.Mask
-		}
-	}
-	u.RawQuery = strings.Join(parts, "&")
-	return u.String()
 }

@@ -33,6 +33,7 @@ func newDesk(t *testing.T) *desk {
 		deps.Jobs = job.NewService(jobs, d.runs, 4*time.Minute, clock)
 		deps.Runner, deps.History = d.runs, d.runs
 		deps.Replies = mysql.NewReplies(db)
+		deps.Audit = mysql.NewAudit(db)
 	}).handler()
 	if _, err := db.ExecContext(t.Context(), "DELETE FROM categories"); err != nil {
 		t.Fatal(err)

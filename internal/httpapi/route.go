@@ -27,8 +27,8 @@ type routeOptions struct {
 	// raw leaves the body, of one of the media types that the operation names,
 	// to the handler, which also answers for all faults of the input.
 	raw bool
-	// text says that the answer is had as text/plain too.
-	text bool
+	// text is the media type that the answer is had in too; "": JSON alone.
+	text string
 	// media is what the answer is instead of JSON; "" where it is JSON.
 	media string
 	// neverConflicts keeps 409 out of the document.

@@ -87,6 +87,10 @@ func (s *server) routes() {
 	route(s, "GET", "/dashboard/upcoming", viewer, "dashboard", "List the jobs that run next", s.dashboardUpcoming, revalidates)
 	route(s, "GET", "/dashboard/failures", viewer, "dashboard", "List the jobs whose last run failed", s.dashboardFailures, revalidates)
 
+	route(s, "GET", "/audit", admin, "audit", "Read who changed what", s.listAudit, alsoCSV,
+		explained("Every change by a person, every sign-in, failed or not, and every export leaves an entry, newest first. What changed nothing leaves none. As text/csv, itself an export, a part of at most 4 MB: the header Link names the next. "+
+			"A cell that a spreadsheet would take for a formula begins with '."))
+
 	route(s, "GET", "/health", public, "health", "Is the service well", s.health)
 	route(s, "GET", "/health/live", public, "health", "Is the process alive", s.live)
 	route(s, "GET", "/health/ready", public, "health", "Can requests be answered", s.ready)
@@ -110,6 +114,7 @@ var scopes = []struct {
 	{"GET", "/auth/me", reads},
 	{"", "/auth", signedIn},
 	{"", "/users", signedIn},
+	{"", "/audit", signedIn},
 	{"POST", "/schedules/preview", reads},
 	{"POST", "/jobs/{id}/execute", executes},
 	{"POST", "/jobs/{id}/pause", executes},

@@ -25,6 +25,7 @@ type Deps struct {
 	Summaries  Summaries
 	Remover    Remover
 	Replies    Replies
+	Audit      AuditLog
 	Health     Health
 	// CORSOrigins are the exact origins that browsers may call from.
 	CORSOrigins []string

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/apperr"
+	"github.com/cronjobs/cronjobs/internal/audit"
 )
 
 // BulkAction is what is done to many jobs at once.
@@ -20,6 +21,11 @@ const (
 	BulkDelete BulkAction = "delete"
 	BulkMove   BulkAction = "move" // to another category
 )
+
+// bulkDeeds are the actions as the audit log names them.
+var bulkDeeds = map[BulkAction]audit.Action{
+	BulkPause: audit.JobPause, BulkResume: audit.JobResume, BulkDelete: audit.JobDelete, BulkMove: audit.JobMove,
+}
 
 // MaxBulk is how many jobs one request may name.
 const MaxBulk = 500
@@ -74,6 +80,7 @@ func (s *Service) ChangeMany(ctx context.Context, bulk Bulk) ([]Outcome, error) 
 	if err := bulk.Check(); err != nil {
 		return nil, err
 	}
+	ctx = audit.Doing(ctx, bulkDeeds[bulk.Action])
 	now := s.now()
 	outcomes := make(map[int64]error, len(bulk.IDs))
 	var near []int64

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/cronjobs/cronjobs/internal/apperr"
+	"github.com/cronjobs/cronjobs/internal/audit"
 )
 
 // Categories is what people do with categories.
@@ -73,6 +74,7 @@ func (s *Categories) List(ctx context.Context, filter CategoryFilter) ([]Categor
 
 // Create stores a new category.
 func (s *Categories) Create(ctx context.Context, in CategoryInput) (Category, error) {
+	ctx = audit.Doing(ctx, audit.CategoryCreate)
 	category, err := in.check(Category{Status: CategoryActive})
 	if err != nil {
 		return Category{}, err
@@ -114,6 +116,7 @@ func (s *Categories) Patch(ctx context.Context, id int64, in CategoryInput, vers
 func (s *Categories) edit(ctx context.Context, id int64, in CategoryInput, versions []int,
 	base func(current Category) Category,
 ) (Category, error) {
+	ctx = audit.Doing(ctx, audit.CategoryUpdate)
 	return s.store.UpdateCategory(ctx, id, func(current Category) (Category, error) {
 		if err := checkVersion(current.Version, versions); err != nil {
 			return Category{}, err
@@ -136,6 +139,7 @@ func (c Category) same(other Category) bool {
 // Delete removes a category. Its jobs move to the category reassignTo; at 0 a
 // category that has jobs is a Conflict. versions are as with Replace.
 func (s *Categories) Delete(ctx context.Context, id, reassignTo int64, versions []int) error {
+	ctx = audit.Doing(ctx, audit.CategoryDelete)
 	if id == reassignTo {
 		return apperr.InvalidField("reassignTo", "must be another category")
 	}

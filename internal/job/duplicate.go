@@ -4,6 +4,8 @@ import (
 	"context"
 	"strconv"
 	"strings"
+
+	"github.com/cronjobs/cronjobs/internal/audit"
 )
 
 // CopyName is the name of the nth copy of a job, counted from 1: "… copy",
@@ -23,6 +25,7 @@ func CopyName(name string, n int) string {
 // name of CopyName that is free; by is the user. What the job has gone through
 // is not copied.
 func (s *Service) Duplicate(ctx context.Context, id, by int64) (Job, error) {
+	ctx = audit.Doing(ctx, audit.JobDuplicate)
 	now := s.now()
 	return s.store.DuplicateJob(ctx, id, now, func(source Job) Job {
 		copied := Job{

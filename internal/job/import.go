@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/apperr"
+	"github.com/cronjobs/cronjobs/internal/audit"
 )
 
 // MaxImport is how many jobs an import takes, and an export gives, in one call.
@@ -78,6 +79,7 @@ type Imported struct {
 // names the faults of all items, the first hundred of them; a Conflict, the
 // items whose names are taken. The results are in the order of the items.
 func (s *Service) Import(ctx context.Context, items []ImportItem, options ImportOptions) ([]Imported, error) {
+	ctx = audit.Doing(ctx, audit.JobImport)
 	im := newImporting(items, options, s.now())
 	err := s.afterDue(ctx, nil, func() error { return s.store.ImportJobs(ctx, im.query(), im.now, im.decide) })
 	if err != nil {

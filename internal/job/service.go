@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/apperr"
+	"github.com/cronjobs/cronjobs/internal/audit"
 )
 
 // Service is what people do with jobs.
@@ -28,6 +29,7 @@ func NewService(store Store, scheduler Scheduler, lookAhead time.Duration, now f
 // Create stores a new job; by is the user. Its first run is the first instant
 // from now on.
 func (s *Service) Create(ctx context.Context, in Input, by int64) (Job, error) {
+	ctx = audit.Doing(ctx, audit.JobCreate)
 	now := s.now()
 	created, err := s.store.CreateJob(ctx, value(in.CategoryID), func(category *CategoryRef) (Job, error) {
 		j, err := in.check(Defaults(), nil, category, now)
@@ -60,6 +62,7 @@ func (s *Service) List(ctx context.Context, filter Filter) ([]Job, int, error) {
 // fields that are not given take their default. versions are those that the
 // writer will change, nil for any; another one is PreconditionFailed.
 func (s *Service) Replace(ctx context.Context, id int64, in Input, versions []int) (Job, error) {
+	ctx = audit.Doing(ctx, audit.JobUpdate)
 	return s.edit(ctx, id, in, versions, replaced)
 }
 
@@ -74,24 +77,28 @@ func replaced(current Job) Job {
 
 // Patch changes the fields that are given. versions are as with Replace.
 func (s *Service) Patch(ctx context.Context, id int64, in Input, versions []int) (Job, error) {
+	ctx = audit.Doing(ctx, audit.JobUpdate)
 	return s.edit(ctx, id, in, versions, func(current Job) Job { return current })
 }
 
 // Pause makes a job inactive and cancels its scheduled runs that wait. A job
 // that is inactive stays as it is. versions are as with Replace.
 func (s *Service) Pause(ctx context.Context, id int64, versions []int) (Job, error) {
+	ctx = audit.Doing(ctx, audit.JobPause)
 	return s.Patch(ctx, id, Input{Status: new(string(Inactive))}, versions)
 }
 
 // Resume makes a job active again, also one that the system has stopped. What
 // was due meanwhile is not caught up. versions are as with Replace.
 func (s *Service) Resume(ctx context.Context, id int64, versions []int) (Job, error) {
+	ctx = audit.Doing(ctx, audit.JobResume)
 	return s.Patch(ctx, id, Input{Status: new(string(Active))}, versions)
 }
 
 // Delete takes a job away and cancels all its waiting runs. Its name is free
 // at once; its history stays. versions are as with Replace.
 func (s *Service) Delete(ctx context.Context, id int64, versions []int) error {
+	ctx = audit.Doing(ctx, audit.JobDelete)
 	now := s.now()
 	_, err := s.update(ctx, id, 0, now, func(current Job, _ *CategoryRef) (Change, error) {
 		if err := checkVersion(current.Version, versions); err != nil {

@@ -144,11 +144,16 @@ func orderCategories(query *goqu.SelectDataset, filter job.CategoryFilter) *goqu
 func (s *Categories) CreateCategory(ctx context.Context, c job.Category) (job.Category, error) {
 	row := categoryColumns(c)
 	row["created_at"] = utc(c.CreatedAt)
-	id, err := insertID(ctx, s.db, dialect.Insert("categories").Rows(row))
+	err := inTx(ctx, s.db, func(tx *sql.Tx) (err error) {
+		if c.ID, err = insertID(ctx, tx, dialect.Insert("categories").Rows(row)); err != nil {
+			return nameTaken(err, "category")
+		}
+		return record(ctx, tx, c.Audited())
+	})
 	if err != nil {
-		return job.Category{}, translate(nameTaken(err, "category"))
+		return job.Category{}, err
 	}
-	return s.GetCategory(ctx, id)
+	return s.GetCategory(ctx, c.ID)
 }
 
 func categoryColumns(c job.Category) goqu.Record {
@@ -189,6 +194,9 @@ func (s *Categories) UpdateCategory(ctx context.Context, id int64,
 			update := dialect.Update("categories").Set(categoryColumns(edited)).Where(goqu.C("id").Eq(id))
 			if _, err := exec(ctx, tx, update); err != nil {
 				return nameTaken(err, "category")
+			}
+			if err := record(ctx, tx, edited.AuditedChange(current)); err != nil {
+				return err
 			}
 		}
 		result, err = getCategory(ctx, tx, id)

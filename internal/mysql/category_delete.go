@@ -56,8 +56,10 @@ func (s *Categories) deleteEmpty(ctx context.Context, id int64, check func(curre
 		if err := refuseJobs(ctx, tx, current); err != nil {
 			return err
 		}
-		_, err = exec(ctx, tx, dialect.Delete("categories").Where(goqu.C("id").Eq(id)))
-		return err
+		if _, err = exec(ctx, tx, dialect.Delete("categories").Where(goqu.C("id").Eq(id))); err != nil {
+			return err
+		}
+		return record(ctx, tx, current.AuditedDeletion(0))
 	})
 }
 
@@ -89,7 +91,8 @@ func moveAndDelete(ctx context.Context, tx *sql.Tx, from, to int64, now time.Tim
 			return false, err
 		}
 	}
-	if err := lockForMove(ctx, tx, from, to, check); err != nil {
+	current, err := lockForMove(ctx, tx, from, to, check)
+	if err != nil {
 		return false, err
 	}
 	if len(found) > 0 {
@@ -103,13 +106,15 @@ func moveAndDelete(ctx context.Context, tx *sql.Tx, from, to int64, now time.Tim
 	if err != nil || len(left) > 0 {
 		return false, err
 	}
-	_, err = exec(ctx, tx, dialect.Delete("categories").Where(goqu.C("id").Eq(from)))
-	return true, err
+	if _, err = exec(ctx, tx, dialect.Delete("categories").Where(goqu.C("id").Eq(from))); err != nil {
+		return false, err
+	}
+	return true, record(ctx, tx, current.AuditedDeletion(to))
 }
 
 // lockForMove locks both categories in the order of their ids, so that two that
 // are deleted into each other do not wait for each other.
-func lockForMove(ctx context.Context, tx *sql.Tx, from, to int64, check func(current job.Category) error) error {
+func lockForMove(ctx context.Context, tx *sql.Tx, from, to int64, check func(current job.Category) error) (job.Category, error) {
 	var target *job.CategoryRef
 	lockTarget := func() (err error) {
 		target, err = lockCategoryShared(ctx, tx, to)
@@ -117,23 +122,23 @@ func lockForMove(ctx context.Context, tx *sql.Tx, from, to int64, check func(cur
 	}
 	if to < from {
 		if err := lockTarget(); err != nil {
-			return err
+			return job.Category{}, err
 		}
 	}
 	current, err := lockCategory(ctx, tx, from)
 	if err != nil {
-		return err
+		return job.Category{}, err
 	}
 	if err := check(current); err != nil {
-		return err
+		return job.Category{}, err
 	}
 	if to > from {
 		if err := lockTarget(); err != nil {
-			return err
+			return job.Category{}, err
 		}
 	}
 	if target == nil {
-		return apperr.InvalidField("reassignTo", "there is no such category")
+		return job.Category{}, apperr.InvalidField("reassignTo", "there is no such category")
 	}
-	return nil
+	return current, nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/apperr"
+	"github.com/cronjobs/cronjobs/internal/audit"
 	"github.com/cronjobs/cronjobs/internal/job"
 )
 
@@ -53,7 +54,14 @@ func (s *Jobs) UpdateJobs(ctx context.Context, ids []int64, categoryID int64, no
 			updated[i].Rescheduled, updated[i].NextRunAt = change.Reschedule, change.Job.NextRunAt
 			changes = append(changes, bulkChange{before: j, Change: change})
 		}
-		return applyChanges(ctx, tx, changes, now)
+		if err := applyChanges(ctx, tx, changes, now); err != nil {
+			return err
+		}
+		entries := make([]audit.Entry, len(changes))
+		for i, c := range changes {
+			entries[i] = c.AuditedBriefly(c.before)
+		}
+		return record(ctx, tx, entries...)
 	})
 	if err != nil {
 		return nil, err
@@ -70,13 +78,13 @@ func lockJobs(ctx context.Context, tx *sql.Tx, wanted []int64) (map[int64]job.Jo
 	rows, err := queryAllSQL(ctx, tx, func(rows *sql.Rows) (j job.Job, err error) {
 		var reason sql.Null[string]
 		var next sql.Null[time.Time]
-		err = rows.Scan(&j.ID, &j.CronPattern, &j.Timezone, &j.CategoryID, &j.Status, &reason, &j.Version, &next)
+		err = rows.Scan(&j.ID, &j.Name, &j.CronPattern, &j.Timezone, &j.CategoryID, &j.Status, &reason, &j.Version, &next)
 		j.StatusReason = reason.V
 		if next.Valid {
 			j.NextRunAt = &next.V
 		}
 		return j, err
-	}, "SELECT id, cron_pattern, timezone, category_id, status, status_reason, version, next_run_at FROM jobs WHERE id IN ("+
+	}, "SELECT id, name, cron_pattern, timezone, category_id, status, status_reason, version, next_run_at FROM jobs WHERE id IN ("+
 		placeholders(len(args))+") AND name_key IS NOT NULL ORDER BY id FOR UPDATE", args...)
 	if err != nil {
 		return nil, err

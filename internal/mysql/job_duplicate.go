@@ -48,8 +48,10 @@ func (s *Jobs) DuplicateJob(ctx context.Context, id int64, now time.Time, copied
 		if err != nil {
 			return err
 		}
-		created, err = getJob(ctx, tx, wanted.ID, now)
-		return err
+		if created, err = getJob(ctx, tx, wanted.ID, now); err != nil {
+			return err
+		}
+		return record(ctx, tx, created.Audited())
 	})
 	return created, err
 }

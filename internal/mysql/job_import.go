@@ -10,6 +10,7 @@ import (
 
 	"github.com/doug-martin/goqu/v9"
 
+	"github.com/cronjobs/cronjobs/internal/audit"
 	"github.com/cronjobs/cronjobs/internal/job"
 )
 
@@ -38,8 +39,27 @@ func (s *Jobs) ImportJobs(ctx context.Context, query job.ImportQuery, now time.T
 		if err := replaceJobs(ctx, tx, plan.Update, now); err != nil {
 			return err
 		}
-		return insertJobs(ctx, tx, plan.Create)
+		if err := insertJobs(ctx, tx, plan.Create); err != nil {
+			return err
+		}
+		return recordImport(ctx, tx, found, plan)
 	})
+}
+
+// recordImport leaves an entry for each job that is new or changed.
+func recordImport(ctx context.Context, tx *sql.Tx, found job.ImportFound, plan *job.ImportPlan) error {
+	before := make(map[int64]job.Job, len(found.Jobs))
+	for _, j := range found.Jobs {
+		before[j.ID] = j
+	}
+	entries := make([]audit.Entry, 0, len(plan.Create)+len(plan.Update))
+	for _, j := range plan.Create {
+		entries = append(entries, j.Audited())
+	}
+	for _, change := range plan.Update {
+		entries = append(entries, change.Audited(before[change.Job.ID]))
+	}
+	return record(ctx, tx, entries...)
 }
 
 // findForImport reads the jobs and categories that an import names. Categories
@@ -299,7 +319,7 @@ const (
 
 // insertRows inserts rows in as few statements as are of a reasonable size;
 // where a row exists, it gets what onDuplicate says, unless that is nil.
-func insertRows(ctx context.Context, tx *sql.Tx, table string, rows []goqu.Record, onDuplicate goqu.Record) error {
+func insertRows(ctx context.Context, tx querier, table string, rows []goqu.Record, onDuplicate goqu.Record) error {
 	for start := 0; start < len(rows); {
 		end, size := start, 0
 		for end < len(rows) && end-start < statementRows && size < statementBytes {

@@ -42,8 +42,10 @@ func (s *Jobs) CreateJob(ctx context.Context, categoryID int64,
 		if created.ID, err = insertJob(ctx, tx, created); err != nil {
 			return err
 		}
-		created, err = getJob(ctx, tx, created.ID, created.CreatedAt)
-		return err
+		if created, err = getJob(ctx, tx, created.ID, created.CreatedAt); err != nil {
+			return err
+		}
+		return record(ctx, tx, created.Audited())
 	})
 	return created, err
 }
@@ -124,6 +126,9 @@ func (s *Jobs) UpdateJob(ctx context.Context, id, categoryID int64, now time.Tim
 			}
 		}
 		if err := applyChange(ctx, tx, change, now); err != nil {
+			return err
+		}
+		if err := record(ctx, tx, change.Audited(current)); err != nil {
 			return err
 		}
 		if result = change.Job; change.Delete {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/doug-martin/goqu/v9"
 
+	"github.com/cronjobs/cronjobs/internal/audit"
 	"github.com/cronjobs/cronjobs/internal/execution"
 )
 
@@ -118,6 +119,8 @@ func (s *Retention) agedJobs(ctx context.Context, jobs []int64, now time.Time, k
 type selection struct {
 	index, where, order string
 	args                []any
+	// entry tells of the removal in the audit log; nil where nobody asked for it.
+	entry *audit.Entry
 }
 
 func agedExecutions(jobs []aged) selection {
@@ -137,6 +140,7 @@ func agedExecutions(jobs []aged) selection {
 func (s *Retention) RemoveBefore(ctx context.Context, before time.Time, more func() bool) (removed int, all bool, err error) {
 	return s.remove(ctx, selection{
 		index: "ix_executions_scheduled", where: "scheduled_for < ?", order: "scheduled_for", args: []any{utc(before)},
+		entry: &audit.Entry{Entity: audit.History, After: audit.Created([]audit.Field{{Name: "before", Value: utc(before)}})},
 	}, more)
 }
 
@@ -160,7 +164,10 @@ func (s *Retention) remove(ctx context.Context, which selection, more func() boo
 		if len(batch) == 0 {
 			return removed, true, nil
 		}
-		n, err := s.removeBatch(ctx, batch)
+		n, err := s.removeBatch(ctx, batch, which.entry)
+		if n > 0 {
+			which.entry = nil // one tells of all batches, with the first of them
+		}
 		removed += n
 		if err != nil {
 			return removed, false, err
@@ -174,7 +181,7 @@ func (s *Retention) remove(ctx context.Context, which selection, more func() boo
 
 // removeBatch removes executions with their attempts, and notes from when on
 // their jobs' history is whole. What they added to the summaries stays.
-func (s *Retention) removeBatch(ctx context.Context, batch []old) (removed int, err error) {
+func (s *Retention) removeBatch(ctx context.Context, batch []old, entry *audit.Entry) (removed int, err error) {
 	purged := map[int64]time.Time{}
 	for _, o := range batch {
 		if whole := execution.HourOf(o.at).Add(time.Hour); whole.After(purged[o.jobID]) {
@@ -200,7 +207,10 @@ func (s *Retention) removeBatch(ctx context.Context, batch []old) (removed int, 
 		}
 		_, err = execSQL(ctx, tx, "INSERT INTO job_stats (job_id, purged_before) VALUES "+tuples(len(purged), 2)+
 			" ON DUPLICATE KEY UPDATE purged_before = GREATEST(COALESCE(purged_before, VALUES(purged_before)), VALUES(purged_before))", stats...)
-		return err
+		if err != nil || entry == nil {
+			return err
+		}
+		return record(ctx, tx, *entry)
 	})
 	return removed, err
 }
@@ -210,9 +220,9 @@ func (s *Retention) removeBatch(ctx context.Context, batch []old) (removed int, 
 const sessionsKept = 30 * 24 * time.Hour
 
 // PurgeExpired removes some rows whose time is over: sessions, replies to
-// requests that might have come again, and windows of rate limits. It answers
-// how many.
-func (s *Retention) PurgeExpired(ctx context.Context, now time.Time) (int, error) {
+// requests that might have come again, windows of rate limits, and entries of the
+// audit log from before auditFrom. It answers how many.
+func (s *Retention) PurgeExpired(ctx context.Context, now, auditFrom time.Time) (int, error) {
 	removed := 0
 	for _, one := range []struct {
 		table, column string
@@ -221,6 +231,7 @@ func (s *Retention) PurgeExpired(ctx context.Context, now time.Time) (int, error
 		{"sessions", "expires_at", now.Add(-sessionsKept)},
 		{"idempotency_keys", "expires_at", now},
 		{"rate_limits", "ends_at", now},
+		{"audit_log", "at", auditFrom},
 	} {
 		var n int64
 		err := standAlone(ctx, func() (err error) {

@@ -173,11 +173,12 @@ func TestPurgeExpired(t *testing.T) {
 		at := noon.AddDate(0, 0, days)
 		w.exec("INSERT INTO sessions (id, user_id, nonce, refresh_hash, created_at, rotated_at, expires_at) VALUES (?, 1, '', '', ?, ?, ?)", i+1, at, at, at)
 		w.exec("INSERT INTO idempotency_keys (user_id, idem_key, request_hash, locked_until, expires_at) VALUES (?, 'k', '', ?, ?)", i+1, at, at)
+		w.exec("INSERT INTO audit_log (at, request_id, address, action, entity, entity_name) VALUES (?, '', '', '', '', '')", at)
 		w.exec("INSERT INTO rate_limits (bucket, ends_at, hits) VALUES (?, ?, 1)", fmt.Sprintf("%016d", i), at)
 	}
-	removed, err := mysql.NewRetention(w.db).PurgeExpired(t.Context(), noon)
-	left := w.text("SELECT CONCAT((SELECT COUNT(*) FROM sessions), ' ', (SELECT COUNT(*) FROM idempotency_keys), ' ', (SELECT COUNT(*) FROM rate_limits))")
-	if err != nil || removed != 5 || left != "2 1 1" {
+	removed, err := mysql.NewRetention(w.db).PurgeExpired(t.Context(), noon, noon.AddDate(0, 0, -20))
+	left := w.text("SELECT CONCAT((SELECT COUNT(*) FROM sessions), ' ', (SELECT COUNT(*) FROM idempotency_keys), ' ', (SELECT COUNT(*) FROM rate_limits), ' ', (SELECT COUNT(*) FROM audit_log))")
+	if err != nil || removed != 6 || left != "2 1 1 2" {
 		t.Errorf("removed %d, left %s: %v", removed, left, err)
 	}
 }

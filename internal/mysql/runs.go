@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/apperr"
+	"github.com/cronjobs/cronjobs/internal/audit"
 	"github.com/cronjobs/cronjobs/internal/dispatch"
 	"github.com/cronjobs/cronjobs/internal/execution"
 	"github.com/cronjobs/cronjobs/internal/executor"
@@ -57,10 +58,21 @@ func (s *Executions) CreateRun(ctx context.Context, now time.Time, run dispatch.
 			"created_at": now, "updated_at": now,
 		})
 		recorded.ID, err = insertID(ctx, tx, insert)
-		waiting.ID = recorded.ID
-		return err
+		if waiting.ID = recorded.ID; err != nil {
+			return err
+		}
+		return record(ctx, tx, auditedRun(recorded))
 	})
 	return recorded, waiting, err
+}
+
+// auditedRun is the entry of a run by hand; it is the job that it was done to.
+func auditedRun(run execution.Execution) audit.Entry {
+	fields := []audit.Field{{Name: "executionId", Value: run.ID}}
+	if run.ReplayOf != 0 {
+		fields = append(fields, audit.Field{Name: "replayOf", Value: run.ReplayOf})
+	}
+	return audit.Entry{Entity: audit.Job, EntityID: run.JobID, EntityName: run.JobName, After: audit.Created(fields)}
 }
 
 // lockRunnable reads the job of a run under a shared lock, which holds a

@@ -8,6 +8,7 @@ import (
 	"github.com/doug-martin/goqu/v9"
 
 	"github.com/cronjobs/cronjobs/internal/account"
+	"github.com/cronjobs/cronjobs/internal/audit"
 )
 
 var sessionTable = goqu.T("s")
@@ -66,7 +67,10 @@ func (s *Accounts) StartSession(ctx context.Context, session account.Session, pa
 			"address": cut(session.Client.Address, 45), "user_agent": cut(session.Client.UserAgent, 255),
 			"created_at": session.CreatedAt, "rotated_at": session.RotatedAt, "expires_at": session.ExpiresAt,
 		}))
-		return err
+		if err != nil {
+			return err
+		}
+		return record(ctx, tx, session.Audited())
 	})
 }
 
@@ -86,12 +90,19 @@ func rotateSession(ctx context.Context, q querier, session account.Session) (int
 		Where(goqu.C("id").Eq(session.ID), goqu.C("generation").Eq(session.Generation-1), goqu.C("ended_at").IsNull()))
 }
 
-// EndSession ends a session that is not over.
-func (s *Accounts) EndSession(ctx context.Context, sessionID int64, reason account.EndReason, at time.Time) error {
-	_, err := exec(ctx, s.db, dialect.Update("sessions").
-		Set(goqu.Record{"ended_at": at, "end_reason": string(reason)}).
-		Where(goqu.C("id").Eq(sessionID), goqu.C("ended_at").IsNull()))
-	return translate(err)
+// EndSession ends a session of a user's that is not over.
+func (s *Accounts) EndSession(ctx context.Context, userID, sessionID int64, reason account.EndReason, at time.Time) error {
+	return inTx(ctx, s.db, func(tx *sql.Tx) error {
+		ended, err := exec(ctx, tx, dialect.Update("sessions").
+			Set(goqu.Record{"ended_at": at, "end_reason": string(reason)}).
+			Where(goqu.C("id").Eq(sessionID), goqu.C("user_id").Eq(userID), goqu.C("ended_at").IsNull()))
+		if err != nil || ended == 0 {
+			return err
+		}
+		return record(ctx, tx, audit.Entry{
+			Actor: audit.Actor{UserID: userID, SessionID: sessionID}, Entity: audit.Session, EntityID: sessionID,
+		})
+	})
 }
 
 // ListSessions reads a page of a user's sessions that are alive, the latest
@@ -137,6 +148,9 @@ func (s *Accounts) ChangePassword(ctx context.Context, oldHash, newHash string, 
 		if err == nil && matched == 0 {
 			err = sql.ErrNoRows
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return record(ctx, tx, account.User{ID: keep.UserID, PasswordHash: newHash}.AuditedChange(account.User{ID: keep.UserID, PasswordHash: oldHash}))
 	})
 }

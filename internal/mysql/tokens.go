@@ -10,6 +10,7 @@ import (
 
 	"github.com/cronjobs/cronjobs/internal/account"
 	"github.com/cronjobs/cronjobs/internal/apperr"
+	"github.com/cronjobs/cronjobs/internal/audit"
 )
 
 var tokenTable = goqu.T("t")
@@ -67,8 +68,10 @@ func (s *Accounts) AddToken(ctx context.Context, token account.APIToken, session
 			"user_id": token.UserID, "name": token.Name, "prefix": token.Prefix, "hash": token.Hash[:],
 			"scopes": strings.Join(scopes, ","), "created_at": token.CreatedAt, "expires_at": token.ExpiresAt,
 		}))
-		token.ID = id
-		return err
+		if token.ID = id; err != nil {
+			return err
+		}
+		return record(ctx, tx, token.Audited())
 	})
 	return token, err
 }
@@ -126,9 +129,16 @@ func (s *Accounts) ListTokens(ctx context.Context, userID int64, offset, limit i
 
 // RevokeToken ends a token of a user's; false where there is none to end.
 func (s *Accounts) RevokeToken(ctx context.Context, userID, tokenID int64, at time.Time) (bool, error) {
-	matched, err := exec(ctx, s.db, dialect.Update("api_tokens").Set(goqu.Record{"revoked_at": at}).
-		Where(goqu.C("id").Eq(tokenID), goqu.C("user_id").Eq(userID), goqu.C("revoked_at").IsNull()))
-	return matched > 0, translate(err)
+	revoked := false
+	err := inTx(ctx, s.db, func(tx *sql.Tx) error {
+		matched, err := exec(ctx, tx, dialect.Update("api_tokens").Set(goqu.Record{"revoked_at": at}).
+			Where(goqu.C("id").Eq(tokenID), goqu.C("user_id").Eq(userID), goqu.C("revoked_at").IsNull()))
+		if revoked = matched > 0; err != nil || !revoked {
+			return err
+		}
+		return record(ctx, tx, audit.Entry{Entity: audit.Token, EntityID: tokenID})
+	})
+	return revoked, err
 }
 
 // revokeTokens ends all tokens of a user.

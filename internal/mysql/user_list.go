@@ -70,8 +70,11 @@ func (s *Accounts) ChangeUser(ctx context.Context, id int64,
 			"email": changed.Email, "name": changed.Name, "role": string(changed.Role), "is_active": changed.IsActive,
 			"password_hash": changed.PasswordHash, "version": changed.Version, "updated_at": changed.UpdatedAt,
 		}).Where(goqu.C("id").Eq(id)))
-		if err != nil || end == "" {
+		if err != nil {
 			return emailTaken(err)
+		}
+		if err := record(ctx, tx, changed.AuditedChange(current)); err != nil || end == "" {
+			return err
 		}
 		_, err = exec(ctx, tx, dialect.Update("sessions").
 			Set(goqu.Record{"ended_at": changed.UpdatedAt, "end_reason": string(end)}).

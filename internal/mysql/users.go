@@ -70,14 +70,23 @@ func (s *Accounts) UserByEmail(ctx context.Context, email string) (account.User,
 
 // UpdateUser stores name and e-mail where the version is still the user's, and
 // raises it.
-func (s *Accounts) UpdateUser(ctx context.Context, user account.User) error {
-	matched, err := exec(ctx, s.db, dialect.Update("users").
+func (s *Accounts) UpdateUser(ctx context.Context, before, user account.User) error {
+	return inTx(ctx, s.db, func(tx *sql.Tx) error {
+		if err := updateUser(ctx, tx, user); err != nil {
+			return err
+		}
+		return record(ctx, tx, user.AuditedChange(before))
+	})
+}
+
+func updateUser(ctx context.Context, tx *sql.Tx, user account.User) error {
+	matched, err := exec(ctx, tx, dialect.Update("users").
 		Set(goqu.Record{
 			"name": user.Name, "email": user.Email, "updated_at": user.UpdatedAt, "version": goqu.L("version + 1"),
 		}).
 		Where(goqu.C("id").Eq(user.ID), goqu.C("version").Eq(user.Version)))
 	if err != nil {
-		return translate(emailTaken(err))
+		return emailTaken(err)
 	}
 	if matched == 0 {
 		return apperr.New(apperr.PreconditionFailed, "The user has changed since you read it; read it again.")
@@ -87,9 +96,13 @@ func (s *Accounts) UpdateUser(ctx context.Context, user account.User) error {
 
 // AddUser stores a new user.
 func (s *Accounts) AddUser(ctx context.Context, user account.User) (account.User, error) {
-	id, err := insertID(ctx, s.db, dialect.Insert("users").Rows(userRecord(user)))
-	user.ID = id
-	return user, translate(emailTaken(err))
+	err := inTx(ctx, s.db, func(tx *sql.Tx) (err error) {
+		if user.ID, err = insertID(ctx, tx, dialect.Insert("users").Rows(userRecord(user))); err != nil {
+			return emailTaken(err)
+		}
+		return record(ctx, tx, user.Audited())
+	})
+	return user, err
 }
 
 // emailTaken names the one thing of a user that is unique.
