@@ -29,7 +29,9 @@ func (u User) AuditedChange(before User) audit.Entry {
 // Audited is the entry of a token that is new, or no longer.
 func (t APIToken) Audited() audit.Entry {
 	return audit.Entry{Entity: audit.Token, EntityID: t.ID, EntityName: t.Name, After: audit.Created([]audit.Field{
-		{Name: "name", Value: t.Name}, {Name: "prefix", Value: t.Prefix}, {Name: "scopes", Value: t.Scopes},
+		{Name: "name", Value: t.Name},
+		{Name: "prefix", Value: t.Prefix},
+		{Name: "scopes", Value: t.Scopes},
 		{Name: "expiresAt", Value: t.ExpiresAt},
 	})}
 }

@@ -243,9 +243,9 @@ func TestEveryChangeLeavesOneEntry(t *testing.T) {
 		default:
 			token = tc.token
 		}
-		try := func(make func() ask, want []string, succeeds bool) {
+		try := func(prepare func() ask, want []string, succeeds bool) {
 			t.Helper()
-			asked := make()
+			asked := prepare()
 			if asked.target == "" {
 				asked.target = a.Path
 			}
