@@ -11,7 +11,7 @@ import (
 // Bounds of one claim transaction: short, so that people's changes to the
 // same jobs wait little.
 const (
-	claimJobs = 500
+	claimJobs = 2000
 	claimRows = 2000
 )
 
@@ -33,7 +33,7 @@ const claimTries = 3
 // fewer and fuller its messages. Those that are there do not wait for a claim
 // that stands still, though, for longer than gatherTime.
 const (
-	gatherRows   = 4 * claimJobs
+	gatherRows   = 2000
 	gatherTime   = time.Second
 	claimsUnsent = 4
 )

@@ -40,7 +40,8 @@ type Job struct {
 	Endings []execution.Status
 }
 
-// CreateJob makes a job that calls a URL every period, which divides a minute.
+// CreateJob makes a job that calls a URL every period, which divides a minute, or
+// as another cronPattern says that has this period.
 func (c *Client) CreateJob(ctx context.Context, name, url string, period time.Duration, more map[string]any) (Job, error) {
 	in := map[string]any{
 		"name": name, "description": "A job of the chaos tests", "cronPattern": fmt.Sprintf("*/%d * * * * *", int(period.Seconds())),

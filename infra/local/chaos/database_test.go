@@ -2,6 +2,7 @@ package chaos_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -179,4 +180,41 @@ func TestDatabaseConnectionsForgotten(t *testing.T) {
 	proxy.Silence()
 	proxy.Set(chaos.LineFaults{})
 	s.check("database connections silent for good", chaos.Promise{MayDouble: true})
+}
+
+// TestDatabaseReadOnly has the server take no writes for a while, as one does
+// that has become a replica or whose disk is full.
+func TestDatabaseReadOnly(t *testing.T) {
+	t.Parallel()
+	needChaos(t)
+	sv := newServer(t)
+	s := newStageOn(t, sv.options())
+	// Whoever administers the server may write all the same.
+	s.db.User, s.db.Password = "plain", "plain-password"
+	for _, statement := range []string{
+		"CREATE USER 'plain'@'%' IDENTIFIED BY 'plain-password'",
+		"GRANT ALL ON chaos.* TO 'plain'@'%'",
+	} {
+		if _, err := s.direct.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.start(s.settings())
+	s.createJobs(4, longTimeout)
+	s.awaitCalls(8)
+	readOnly := func(value string) {
+		t.Helper()
+		if _, err := s.direct.ExecContext(t.Context(), "SET GLOBAL read_only = "+value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	readOnly("ON")
+	var made struct{ ID int64 }
+	if err := s.client.Do(t.Context(), http.MethodPost, "/categories", map[string]any{"name": "Unwritten", "color": "#00FF00"}, &made); err == nil {
+		t.Error("a category was stored: the database takes writes")
+	}
+	s.run(8 * time.Second)
+	readOnly("OFF")
+	// Shorter than a lease: what was called is recorded, not repeated.
+	s.check("database read-only for 8 s", chaos.Promise{})
 }

@@ -92,3 +92,61 @@ func logLateness(t *testing.T, calls []chaos.Call, step time.Duration) {
 		t.Logf("due from %s on: %d calls, at most %s late", start.Format("15:04:05"), n, most.Round(time.Millisecond))
 	}
 }
+
+// TestHangingTargetsSpread hides a hanging target of its own in every stretch of
+// healthy jobs, all due in the same second: at first each holds up the worker
+// that has it among others. How late that makes the others is told; that all are
+// called is demanded.
+func TestHangingTargetsSpread(t *testing.T) {
+	t.Parallel()
+	needFull(t)
+	const (
+		stretches, length = 50, 20
+		period, timeout   = 15 * time.Second, 30 * time.Second
+	)
+	s := newStage(t)
+	s.patience = 5 * time.Minute
+	settings := s.settings()
+	settings.Limited = true
+	s.start(settings)
+	var its struct{ ID int64 }
+	s.do(http.MethodPost, "/categories", map[string]any{"name": "Spread", "color": "#FF0000", "status": "inactive"}, &its)
+	create := func(name, url string, body map[string]any) chaos.Job {
+		body["categoryId"] = its.ID
+		job, err := s.client.CreateJob(t.Context(), name, url, period, body)
+		if err != nil {
+			s.fatal("create a job: %v", err)
+		}
+		return job
+	}
+	var hanging []chaos.Job
+	var targets []*chaos.Target
+	for i := range stretches {
+		target := newTarget(t, true)
+		job := create(fmt.Sprint("Hanging ", i), target.URL, map[string]any{"timeout": timeout.Milliseconds(), "retryAttempts": 0})
+		job.Endings = []execution.Status{execution.Failed, execution.Skipped, execution.Cancelled}
+		hanging, targets = append(hanging, job), append(targets, target)
+		for j := range length {
+			s.jobs = append(s.jobs, create(fmt.Sprintf("Healthy %d-%d", i, j), s.target.URL, map[string]any{"timeout": longTimeout.Milliseconds()}))
+		}
+	}
+	s.do(http.MethodPatch, fmt.Sprintf("/categories/%d", its.ID), map[string]any{"status": "active"}, nil)
+	s.await("calls", 60*time.Second, func() bool { return len(s.target.Calls()) > 0 })
+	s.run(period)
+	for _, jobs := range [][]chaos.Job{s.jobs, hanging} {
+		for i := range jobs {
+			jobs[i].From = time.Now() // a tick has made them all follow
+		}
+	}
+	s.run(2 * time.Minute)
+	s.pause(hanging)
+	s.check("50 hanging targets, spread: the healthy jobs", chaos.Promise{})
+	hung := 0
+	for _, target := range targets {
+		hung += len(target.Calls())
+	}
+	if hung < stretches {
+		t.Errorf("%d calls hung, want one of each target at least", hung)
+	}
+	logLateness(t, s.target.Calls(), period)
+}

@@ -63,3 +63,53 @@ func TestTicksMissingForMinutes(t *testing.T) {
 		t.Error("nothing was missed: the ticks were not away for long enough")
 	}
 }
+
+// TestTicksMissingForThreeDays turns the clock, by setting back what was due
+// next while the system is off: each policy then does its own with what passed.
+func TestTicksMissingForThreeDays(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	settings := s.settings()
+	p := s.start(settings)
+	const hours = 72
+	policies := []string{"fire_once", "skip", "fire_all"}
+	for _, policy := range policies {
+		job, err := s.client.CreateJob(t.Context(), "Three days "+policy, s.target.URL, time.Hour, map[string]any{
+			"timeout": longTimeout.Milliseconds(), "misfirePolicy": policy, "cronPattern": "0 0 * * * *",
+		})
+		if err != nil {
+			s.fatal("create a job: %v", err)
+		}
+		s.jobs = append(s.jobs, job)
+	}
+	p.Stop()
+	if _, err := s.direct.ExecContext(t.Context(), "UPDATE jobs SET next_run_at = DATE_SUB(next_run_at, INTERVAL ? HOUR)", hours); err != nil {
+		s.fatal("turn the clock: %v", err)
+	}
+	for i := range s.jobs {
+		var next time.Time
+		if err := s.direct.QueryRowContext(t.Context(), "SELECT next_run_at FROM jobs WHERE id = ?", s.jobs[i].ID).Scan(&next); err != nil {
+			s.fatal("the next run: %v", err)
+		}
+		s.jobs[i].From = next.Add(-time.Second)
+	}
+	s.start(settings)
+	s.awaitCalls(1)
+	s.check("no tick for three days", chaos.Promise{})
+	for i, policy := range policies {
+		var missed, called int
+		if err := s.direct.QueryRowContext(t.Context(), `SELECT COALESCE(SUM(missed_count), 0), COALESCE(SUM(status = 'success'), 0)
+			FROM executions WHERE job_id = ? AND scheduled_for < ?`, s.jobs[i].ID, time.Now().UTC()).Scan(&missed, &called); err != nil {
+			s.fatal("what became of them: %v", err)
+		}
+		t.Logf("%s: %d called, %d missed", policy, called, missed)
+		// The hour may turn meanwhile.
+		if sum := missed + called; sum < hours || sum > hours+1 {
+			t.Errorf("%s: %d called and %d missed of %d", policy, called, missed, hours)
+		}
+		switch {
+		case policy == "fire_once" && (called < 1 || called > 2), policy == "skip" && called > 1, policy == "fire_all" && called < 2:
+			t.Errorf("%s: %d called", policy, called)
+		}
+	}
+}
