@@ -146,10 +146,10 @@ func TestLeftoverAsksForATick(t *testing.T) {
 		fails  bool
 	}{
 		"all done":                       {[]dispatch.ClaimResult{few()}, 3, []int64{1}, 0, false},
-		"a full claim is named again":    {[]dispatch.ClaimResult{full(), few(), few()}, 600, []int64{1, 1, 501}, 0, false},
-		"more than a request waits for":  {[]dispatch.ClaimResult{full(), full(), full(), full()}, 600, []int64{1, 1, 1}, 1, false},
+		"a full claim is named again":    {[]dispatch.ClaimResult{full(), few(), few()}, 2100, []int64{1, 1, 2001}, 0, false},
+		"more than a request waits for":  {[]dispatch.ClaimResult{full(), full(), full(), full()}, 2100, []int64{1, 1, 1}, 1, false},
 		"the database is away":           {nil, 3, []int64{1}, 1, true},
-		"the database went away halfway": {[]dispatch.ClaimResult{few()}, 600, []int64{1, 501}, 1, true},
+		"the database went away halfway": {[]dispatch.ClaimResult{few()}, 2100, []int64{1, 2001}, 1, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
