@@ -118,10 +118,15 @@ lint: ## Lint the code
 vuln: ## Look for known vulnerabilities in what is called
 	$(TOOL) govulncheck ./...
 
+.PHONY: leaks
+leaks: ## Look for secrets in the tree and its history
+	infra/attack/leaks.sh
+
 .PHONY: tidy-check
 tidy-check: ## Fail where go.mod or go.sum is not tidy
 	go mod tidy -diff
 	go -C tools mod tidy -diff
+	go -C tools/leaks mod tidy -diff
 	go -C infra/local/tidb mod tidy -diff
 
 .PHONY: generate-check
