@@ -17,6 +17,7 @@ const upkeepMargin = 10 * time.Second
 // wait for the next one.
 type upkeep struct {
 	rollups   *mysql.Rollups
+	history   *mysql.History
 	retention *mysql.Retention
 	keep      mysql.Keep // nothing is removed where it is not set
 	auditDays int
@@ -26,9 +27,12 @@ type upkeep struct {
 // purgeTime is how long one tick removes what is old.
 const purgeTime = time.Second
 
+// countTime is how long one tick counts the days of the history.
+const countTime = 300 * time.Millisecond
+
 func newUpkeep(db *sql.DB, env Env) upkeep {
 	return upkeep{
-		rollups: mysql.NewRollups(db), retention: mysql.NewRetention(db),
+		rollups: mysql.NewRollups(db), history: mysql.NewHistory(db), retention: mysql.NewRetention(db),
 		keep:      mysql.Keep{Days: env.Config.RetentionDays, Runs: env.Config.RetentionRuns},
 		auditDays: env.Config.AuditRetentionDays, now: env.Now,
 	}
@@ -42,6 +46,12 @@ type upkept struct {
 
 func (u upkeep) run(ctx context.Context) (did upkept, err error) {
 	folding := u.fold(ctx, &did)
+	if !inTime(ctx) {
+		return did, folding
+	}
+	counted := time.Now().Add(countTime)
+	_, counting := u.history.CountDays(ctx, u.now(), func() bool { return inTime(ctx) && time.Now().Before(counted) })
+	folding = errors.Join(folding, counting)
 	if !inTime(ctx) || u.keep == (mysql.Keep{}) {
 		return did, folding
 	}

@@ -26,8 +26,8 @@ type Query struct {
 	Limit  int
 }
 
-// MaxOffset is how deep a page may lie in a history too long to be counted.
-// What lies deeper is reached by a Place, in no more time than the first page.
+// MaxOffset is how deep a page may lie in what is not counted by days: the
+// executions of one job, of a category or of a search. What lies deeper is reached by a Place, in no more time than the first page.
 const MaxOffset = 100_000
 
 // Place is where in the history an execution stands.
@@ -42,9 +42,11 @@ type Page struct {
 	// More reports whether others follow.
 	More bool
 	// Total is how many there are in all, or at least, where
-	// TotalIsLowerBound; a page beyond MaxOffset is empty then.
+	// TotalIsLowerBound.
 	Total             int64
 	TotalIsLowerBound bool
+	// TooDeep reports a page that was not read, for it lies beyond MaxOffset.
+	TooDeep bool
 }
 
 // Change is where in the order of their last changes an execution stands.

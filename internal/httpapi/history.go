@@ -96,7 +96,7 @@ func (s *server) history(ctx context.Context, jobID int64, f HistoryFilter) (his
 	if err != nil {
 		return historyList{}, err
 	}
-	if page.TotalIsLowerBound && q.After == nil && q.Offset > execution.MaxOffset {
+	if page.TooDeep {
 		return historyList{}, apperr.InvalidField("page", "is too deep; follow meta.nextCursor, or narrow the filters")
 	}
 	return newHistoryList(page, f.Paging, filters), nil

@@ -351,7 +351,11 @@ func TestCountingStops(t *testing.T) {
 	if beyond.at("meta", "total") != 10_000.0 || beyond.at("meta", "totalIsLowerBound") != true || len(beyond.at("data").([]any)) != 100 {
 		t.Errorf("beyond 10,000: %v", beyond.at("meta"))
 	}
-	deep := s.send(t, "GET", "/history?limit=100&page=1002", token, "").must(400)
+	past := s.send(t, "GET", "/history?limit=100&page=1002", token, "").must(200)
+	if len(past.at("data").([]any)) != 0 || past.at("meta", "nextCursor") != nil {
+		t.Errorf("past the end: %v", past.body)
+	}
+	deep := s.send(t, "GET", fmt.Sprintf("/history?jobId=%d&limit=100&page=1002", p.job), token, "").must(400)
 	if diff := cmp.Diff([]string{"page"}, deep.fields()); diff != "" {
 		t.Errorf("too deep (-want +got):\n%s", diff)
 	}

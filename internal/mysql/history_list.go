@@ -33,7 +33,19 @@ func (s *History) List(ctx context.Context, q execution.Query) (execution.Page, 
 		return execution.Page{}, translate(err)
 	}
 	page := execution.Page{Total: counted, TotalIsLowerBound: stopped}
-	if q.After == nil && (!stopped && int64(q.Offset) >= counted || stopped && q.Offset > execution.MaxOffset) {
+	if q.After == nil && !stopped && int64(q.Offset) >= counted {
+		return page, nil
+	}
+	if stopped && q.After == nil && q.Offset >= skipFrom && l.skippable() {
+		reachable := false
+		if l, reachable, err = s.skip(ctx, l); err != nil {
+			return execution.Page{}, translate(err)
+		}
+		page.TooDeep = !reachable
+	} else {
+		page.TooDeep = q.After == nil && q.Offset > execution.MaxOffset
+	}
+	if page.TooDeep {
 		return page, nil
 	}
 	query, args := l.page(stopped)
@@ -123,6 +135,11 @@ func (l listing) byKind() bool { return l.q.JobID == 0 && (l.q.Status != "" || l
 // nothing is met that does not belong to the page.
 func (l listing) sorted() bool {
 	return !l.job.joined && l.job.ids == nil && (l.q.JobID == 0 || l.q.Status == "" && l.q.Trigger == "")
+}
+
+// skippable reports that days were counted by all that is asked for.
+func (l listing) skippable() bool {
+	return l.q.JobID == 0 && !l.job.joined && l.job.ids == nil && !l.job.orError
 }
 
 func (l listing) index() string {

@@ -61,6 +61,15 @@ func requests(s size) []request {
 	add("history, page of 100 down to 1,000", listBar, func(r *rand.Rand) string {
 		return fmt.Sprintf("/history?limit=100&page=%d", 1+r.IntN(1000))
 	})
+	add("history, any page of 100", listBar, func(r *rand.Rand) string {
+		return fmt.Sprintf("/history?limit=100&page=%d", 1+r.IntN(max(1, s.executions/100)))
+	})
+	add("history, any page of 100, oldest first", listBar, func(r *rand.Rand) string {
+		return fmt.Sprintf("/history?limit=100&sortOrder=asc&page=%d", 1+r.IntN(max(1, s.executions/100)))
+	})
+	add("history?status=success, any page", listBar, func(r *rand.Rand) string {
+		return fmt.Sprintf("/history?status=success&page=%d", 1+r.IntN(max(1, s.executions*9/100)))
+	})
 	for _, status := range []string{"success", "failed", "missed", "abandoned", "pending", "running"} {
 		add("history?status="+status, listBar, fixed("/history?status="+status))
 		add("history?status="+status+", some month", listBar, func(r *rand.Rand) string {

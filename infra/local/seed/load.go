@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/cronjobs/cronjobs/internal/mysql"
 )
 
 // ErrNotEmpty is returned for a database that holds jobs or executions that are
@@ -79,8 +81,12 @@ func Fill(ctx context.Context, db *sql.DB, p Plan, say func(string)) (done bool,
 	if err := restoreIndexes(ctx, db, "executions", say); err != nil {
 		return false, err
 	}
+	say("counting the history's days")
+	if _, err := mysql.NewHistory(db).CountDays(ctx, p.Until.Add(24*time.Hour), func() bool { return true }); err != nil {
+		return false, err
+	}
 	say("gathering statistics")
-	if _, err := db.ExecContext(ctx, "ANALYZE TABLE categories, jobs, job_requests, job_stats, executions, attempts, rollups, rollup_totals"); err != nil {
+	if _, err := db.ExecContext(ctx, "ANALYZE TABLE categories, jobs, job_requests, job_stats, executions, attempts, rollups, rollup_totals, history_days"); err != nil {
 		return false, err
 	}
 	return true, setState(ctx, db, "finished", "yes")

@@ -1,0 +1,287 @@
+package mysql
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"time"
+
+	"github.com/cronjobs/cronjobs/internal/execution"
+)
+
+const (
+	dayLength = 24 * time.Hour
+	// daysWalk is the row of upkeep of who counts days: the last that was
+	// counted, as Unix seconds.
+	daysWalk = "days"
+	// dayRests is how long after its end a day is counted first: by then most
+	// of its runs have come to their end.
+	dayRests = time.Hour
+	// daysAgain is how many days one step counts again, for rows are removed.
+	daysAgain = 30
+	// maxDay is how many executions a day may hold to be counted. A history
+	// with larger ones has no deep pages.
+	maxDay = 2_000_000
+)
+
+// CountDays counts the days that have ended since it was called last, and some
+// earlier ones anew, while there is time for more. It answers how many.
+func (s *History) CountDays(ctx context.Context, now time.Time, more func() bool) (counted int, err error) {
+	oldest, err := queryAllSQL(ctx, s.db, scanInto[time.Time],
+		"SELECT scheduled_for FROM executions FORCE INDEX (ix_executions_scheduled) ORDER BY scheduled_for LIMIT 1")
+	if err != nil || len(oldest) == 0 {
+		return 0, translate(err)
+	}
+	first, end := oldest[0].Truncate(dayLength), utc(now).Add(-dayRests).Truncate(dayLength)
+	if _, err := execSQL(ctx, s.db, "DELETE FROM history_days WHERE day < ?", first); err != nil {
+		return 0, translate(err)
+	}
+	newest, err := queryAllSQL(ctx, s.db, scanInto[sql.NullTime], "SELECT MAX(day) FROM history_days")
+	if err != nil {
+		return 0, translate(err)
+	}
+	next := first
+	if newest[0].Valid {
+		next = newest[0].Time.Add(dayLength)
+	}
+	for ; next.Before(end) && more(); next = next.Add(dayLength) {
+		if fits, err := s.countDay(ctx, next); err != nil || !fits {
+			return counted, translate(err)
+		}
+		counted++
+	}
+	positions, err := queryAllSQL(ctx, s.db, scanInto[int64], "SELECT position FROM upkeep WHERE name = ?", daysWalk)
+	if err != nil || len(positions) == 0 || next.Before(end) {
+		return counted, translate(err)
+	}
+	again := time.Unix(positions[0], 0).UTC()
+	for range min(daysAgain, int(end.Sub(first)/dayLength)-counted) {
+		if again = again.Add(dayLength); again.Before(first) || !again.Before(end) {
+			again = first
+		}
+		if !more() {
+			break
+		}
+		if fits, err := s.countDay(ctx, again); err != nil || !fits {
+			return counted, translate(err)
+		}
+		counted++
+	}
+	return counted, nil
+}
+
+// countDay counts one day, unless it holds too much for that.
+func (s *History) countDay(ctx context.Context, day time.Time) (fits bool, err error) {
+	sums, err := queryAllSQL(ctx, s.db, scanInto[int64],
+		"SELECT success + failed + skipped + cancelled + abandoned FROM rollup_totals WHERE span = 'day' AND start = ? AND category_id = 0", day)
+	if err != nil || len(sums) > 0 && sums[0] > maxDay {
+		return false, err
+	}
+	type kind struct {
+		status, trigger string
+		n               int64
+	}
+	return true, inTx(ctx, s.db, func(tx *sql.Tx) error {
+		if _, err := takeUpkeep(ctx, tx, daysWalk); err != nil {
+			return err
+		}
+		kinds, err := queryAllSQL(ctx, tx, func(rows *sql.Rows) (k kind, err error) {
+			err = rows.Scan(&k.status, &k.trigger, &k.n)
+			return k, err
+		}, "SELECT e.status, e.trigger_type, COUNT(*) FROM executions e FORCE INDEX (ix_executions_kind) WHERE e.status IN ("+
+			placeholders(len(execution.Statuses))+") AND e.trigger_type IN ("+placeholders(len(execution.Triggers))+
+			") AND e.scheduled_for >= ? AND e.scheduled_for < ? GROUP BY e.status, e.trigger_type",
+			slices.Concat(anys(execution.Statuses), anys(execution.Triggers), []any{day, day.Add(dayLength)})...)
+		if err != nil {
+			return err
+		}
+		if len(kinds) == 0 {
+			kinds = []kind{{string(execution.Success), string(execution.Schedule), 0}}
+		}
+		var args []any
+		for _, k := range kinds {
+			args = append(args, day, k.status, k.trigger, k.n)
+		}
+		if _, err := execSQL(ctx, tx, "DELETE FROM history_days WHERE day = ?", day); err != nil {
+			return err
+		}
+		if _, err := execSQL(ctx, tx, "INSERT INTO history_days (day, status, trigger_type, executions) VALUES "+tuples(len(kinds), 4), args...); err != nil {
+			return err
+		}
+		_, err = execSQL(ctx, tx, "UPDATE upkeep SET position = ? WHERE name = ?", day.Unix(), daysWalk)
+		return err
+	})
+}
+
+// slice is a part of the history that is counted as a whole: from begin to
+// before end. Either may be zero, where the history has no such bound.
+type slice struct {
+	begin, end time.Time
+	known      bool // n is counted
+	n          int64
+}
+
+// skipFrom is the offset from which whole days are skipped.
+const skipFrom = 1000
+
+// skip replaces the listing's offset by a later beginning and a small offset.
+// found is false where the offset lies too deep in what is not counted.
+func (s *History) skip(ctx context.Context, l listing) (_ listing, found bool, err error) {
+	parts, err := s.slicesOf(ctx, l)
+	if err != nil {
+		return l, false, err
+	}
+	left := int64(l.q.Offset)
+	for _, part := range parts {
+		if !l.holds(part) {
+			continue
+		}
+		n := part.n
+		if !part.known || !l.holdsAll(part) {
+			if n, err = s.countSlice(ctx, l, part, min(left, execution.MaxOffset)+1); err != nil {
+				return l, false, err
+			}
+			if n > execution.MaxOffset {
+				return l, false, nil
+			}
+		}
+		if left >= n {
+			left -= n
+			continue
+		}
+		if l.byKind() && part.known {
+			if part, left, err = s.hourWithin(ctx, l, part, left); err != nil {
+				return l, false, err
+			}
+		}
+		l.q.Offset = int(left)
+		l.startAt(part)
+		return l, true, nil
+	}
+	// Behind all that there is; one row may have come or gone since.
+	l.q.Offset = execution.MaxOffset
+	l.scheduled.add("FALSE")
+	return l, true, nil
+}
+
+// slicesOf divides the history into days that are counted and what lies on
+// either side of them, in the order of the page.
+func (s *History) slicesOf(ctx context.Context, l listing) ([]slice, error) {
+	of, args := "TRUE", []any{}
+	if l.q.Status != "" {
+		of, args = of+" AND status = ?", append(args, string(l.q.Status))
+	}
+	if l.q.Trigger != "" {
+		of, args = of+" AND trigger_type = ?", append(args, string(l.q.Trigger))
+	}
+	days, err := queryAllSQL(ctx, s.db, func(rows *sql.Rows) (d slice, err error) {
+		err = rows.Scan(&d.begin, &d.n)
+		d.end, d.known = d.begin.Add(dayLength), true
+		return d, err
+	}, "SELECT day, SUM(CASE WHEN "+of+" THEN executions ELSE 0 END) FROM history_days GROUP BY day ORDER BY day", args...)
+	if err != nil {
+		return nil, err
+	}
+	var all []slice
+	edge := time.Time{} // the end of what the slices so far cover
+	for _, d := range days {
+		if !d.begin.Equal(edge) {
+			all = append(all, slice{begin: edge, end: d.begin})
+		}
+		all, edge = append(all, d), d.end
+	}
+	all = append(all, slice{begin: edge})
+	if !l.q.Oldest {
+		slices.Reverse(all)
+	}
+	return all, nil
+}
+
+// holds reports whether any of the slice can be asked for, holdsAll whether
+// nothing of it is left out by its time.
+func (l listing) holds(part slice) bool {
+	from, to := l.bounds()
+	return (part.end.IsZero() || from.Before(part.end)) && (to.IsZero() || !to.Before(part.begin))
+}
+
+func (l listing) holdsAll(part slice) bool {
+	from, to := l.bounds()
+	return !part.begin.Before(from) && (to.IsZero() || !part.end.IsZero() && !to.Before(part.end))
+}
+
+// bounds are the times that are asked for, both inclusive; zero where there is
+// no bound.
+func (l listing) bounds() (from, to time.Time) {
+	if l.q.From != nil {
+		from = utc(*l.q.From)
+	}
+	for _, end := range []*time.Time{l.q.To, l.q.DueBy} {
+		if end != nil && (to.IsZero() || end.Before(to)) {
+			to = utc(*end)
+		}
+	}
+	return from, to
+}
+
+// within restricts the listing to a slice.
+func (l listing) within(part slice) listing {
+	l.scheduled.text, l.scheduled.args = slices.Clone(l.scheduled.text), slices.Clone(l.scheduled.args)
+	if !part.begin.IsZero() {
+		l.scheduled.add("e.scheduled_for >= ?", part.begin)
+	}
+	if !part.end.IsZero() {
+		l.scheduled.add("e.scheduled_for < ?", part.end)
+	}
+	return l
+}
+
+// startAt lets the listing begin with a slice, and go on behind it.
+func (l *listing) startAt(part slice) {
+	if l.q.Oldest {
+		part.end = time.Time{}
+	} else {
+		part.begin = time.Time{}
+	}
+	*l = l.within(part)
+}
+
+func (s *History) countSlice(ctx context.Context, l listing, part slice, most int64) (int64, error) {
+	candidates, where, args := l.within(part).candidates()
+	all, err := queryAllSQL(ctx, s.db, scanInto[int64],
+		"SELECT COUNT(*) FROM (SELECT 1 FROM "+candidates+" WHERE "+where+" LIMIT ?) AS t", append(args, most)...)
+	if err != nil {
+		return 0, err
+	}
+	return all[0], nil
+}
+
+// hourWithin narrows a day down to the hour that the offset lies in: a list of
+// several kinds is merged from as many rows of each as it skips.
+func (s *History) hourWithin(ctx context.Context, l listing, day slice, left int64) (slice, int64, error) {
+	type hour struct {
+		number int
+		n      int64
+	}
+	candidates, where, args := l.within(day).candidates()
+	hours, err := queryAllSQL(ctx, s.db, func(rows *sql.Rows) (h hour, err error) {
+		err = rows.Scan(&h.number, &h.n)
+		return h, err
+	}, "SELECT HOUR(e.scheduled_for), COUNT(*) FROM "+candidates+" WHERE "+where+" GROUP BY HOUR(e.scheduled_for)", args...)
+	if err != nil {
+		return day, left, err
+	}
+	slices.SortFunc(hours, func(a, b hour) int {
+		if l.q.Oldest {
+			return a.number - b.number
+		}
+		return b.number - a.number
+	})
+	for _, h := range hours {
+		if left < h.n {
+			begin := day.begin.Add(time.Duration(h.number) * time.Hour)
+			return slice{begin: begin, end: begin.Add(time.Hour)}, left, nil
+		}
+		left -= h.n
+	}
+	return day, 0, nil // rows have gone since they were counted
+}

@@ -1,0 +1,136 @@
+package mysql_test
+
+import (
+	"database/sql"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cronjobs/cronjobs/internal/execution"
+	"github.com/cronjobs/cronjobs/internal/mysql"
+	"github.com/cronjobs/cronjobs/internal/mysql/mysqltest"
+)
+
+// TestDeepPages compares pages that skip whole days with those that a walk
+// through everything finds.
+func TestDeepPages(t *testing.T) {
+	t.Parallel()
+	db := mysqltest.New(t)
+	storeForPlans(t, db)
+	history := mysql.NewHistory(db)
+	compareDeepPages(t, db, history)
+
+	count := func(now time.Time) int {
+		t.Helper()
+		counted, err := history.CountDays(t.Context(), now, always)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return counted
+	}
+	if n := count(noon.AddDate(0, 0, -10)); n != 23 {
+		t.Errorf("%d days were counted, 23 have ended ten days before", n)
+	}
+	compareDeepPages(t, db, history)
+	if n := count(noon); n < 10 {
+		t.Errorf("%d days were counted, ten more have ended", n)
+	}
+	compareDeepPages(t, db, history)
+
+	// A day without executions, days with fewer, and none of the oldest.
+	for _, query := range []string{
+		"DELETE FROM executions WHERE scheduled_for < ?",
+		"DELETE FROM executions WHERE DATE(scheduled_for) = DATE(?)",
+		"DELETE FROM executions WHERE scheduled_for < DATE_ADD(?, INTERVAL 10 DAY) AND id % 7 = 0",
+	} {
+		if _, err := db.Exec(query, noon.AddDate(0, 0, -30)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	count(noon)
+	count(noon)
+	compareDeepPages(t, db, history)
+}
+
+func compareDeepPages(t *testing.T, db *sql.DB, history *mysql.History) {
+	t.Helper()
+	from, to, due := noon.Add(-29*24*time.Hour), noon.Add(-5*24*time.Hour), noon.Add(time.Hour)
+	deepest := 0
+	for _, q := range []execution.Query{
+		{DueBy: &due},
+		{},
+		{Status: execution.Success},
+		{Trigger: execution.Schedule},
+		{Status: execution.Success, Trigger: execution.Schedule},
+		{From: &from},
+		{From: &from, To: &to},
+		{To: &to, Status: execution.Success},
+	} {
+		for _, oldest := range []bool{false, true} {
+			for _, offset := range []int{1000, 1001, 2500, 7777, 10_000, 13_131, 17_000, 22_990, 23_995, 30_000} {
+				q.Oldest, q.Offset, q.Limit = oldest, offset, 10
+				page, err := history.List(t.Context(), q)
+				if err != nil || page.TooDeep {
+					t.Fatalf("%+v: %v, %t", q, err, page.TooDeep)
+				}
+				var got []int64
+				for _, e := range page.Executions {
+					got = append(got, e.ID)
+				}
+				want := walkedPage(t, db, q)
+				more := len(want) > q.Limit
+				want = want[:min(len(want), q.Limit)]
+				if diff := cmp.Diff(want, got); diff != "" || page.More != more {
+					t.Errorf("%+v: more %t, want %t (-walked +listed):\n%s", q, page.More, more, diff)
+				}
+				if len(got) > 0 {
+					deepest = max(deepest, offset)
+				}
+			}
+		}
+	}
+	if deepest < 13_000 {
+		t.Errorf("the deepest page that held anything began at %d", deepest)
+	}
+}
+
+// walkedPage reads the ids of a page and one more.
+func walkedPage(t *testing.T, db *sql.DB, q execution.Query) (ids []int64) {
+	t.Helper()
+	query, args, way := "SELECT id FROM executions WHERE TRUE", []any{}, "DESC"
+	add := func(condition string, arg any) { query, args = query+" AND "+condition, append(args, arg) }
+	if q.Status != "" {
+		add("status = ?", string(q.Status))
+	}
+	if q.Trigger != "" {
+		add("trigger_type = ?", string(q.Trigger))
+	}
+	if q.From != nil {
+		add("scheduled_for >= ?", *q.From)
+	}
+	if q.To != nil {
+		add("scheduled_for <= ?", *q.To)
+	}
+	if q.Oldest {
+		way = "ASC"
+	}
+	query += fmt.Sprintf(" ORDER BY scheduled_for %s, id %s LIMIT %d OFFSET %d", way, way, q.Limit+1, q.Offset)
+	rows, err := db.QueryContext(t.Context(), query, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return ids
+}
