@@ -37,7 +37,7 @@ func (s *History) List(ctx context.Context, q execution.Query) (execution.Page, 
 		return page, nil
 	}
 	if stopped && q.After == nil && q.Offset >= skipFrom && l.skippable() {
-		reachable := false
+		var reachable bool
 		if l, reachable, err = s.skip(ctx, l); err != nil {
 			return execution.Page{}, translate(err)
 		}
