@@ -42,8 +42,17 @@ func scanCategory(rows *sql.Rows) (job.Category, error) {
 
 // GetCategory reads a category with the number of its jobs.
 func (s *Categories) GetCategory(ctx context.Context, id int64) (job.Category, error) {
-	found, err := getCategory(ctx, s.db, id)
-	return found, categoryError(err)
+	found, err := queryOne(ctx, s.db, selectCategories().Where(categoryTable.Col("id").Eq(id)), scanCategory)
+	if err != nil {
+		return job.Category{}, categoryError(err)
+	}
+	counts, err := s.census.jobs(ctx)
+	for by, n := range counts {
+		if by.categoryID == id {
+			found.JobCount += int(n)
+		}
+	}
+	return found, translate(err)
 }
 
 func getCategory(ctx context.Context, q querier, id int64) (job.Category, error) {

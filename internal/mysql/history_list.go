@@ -134,7 +134,7 @@ func (l listing) byKind() bool { return l.q.JobID == 0 && (l.q.Status != "" || l
 // sorted reports that the walked index holds all that is asked for, so that
 // nothing is met that does not belong to the page.
 func (l listing) sorted() bool {
-	return !l.job.joined && l.job.ids == nil && (l.q.JobID == 0 || l.q.Status == "" && l.q.Trigger == "")
+	return !l.job.joined && l.job.ids == nil && (l.q.JobID == 0 || l.q.Trigger == "")
 }
 
 // skippable reports that days were counted by all that is asked for.
@@ -144,6 +144,8 @@ func (l listing) skippable() bool {
 
 func (l listing) index() string {
 	switch {
+	case l.q.JobID != 0 && l.q.Status != "":
+		return "ix_executions_job_status"
 	case l.q.JobID != 0:
 		return "ix_executions_job_scheduled"
 	case l.byKind():
@@ -170,9 +172,7 @@ func (l listing) candidates() (from, where string, args []any) {
 	var all conditions
 	switch {
 	case l.q.JobID != 0 && l.job.joined:
-		from = "executions e FORCE INDEX (ix_executions_job_scheduled) STRAIGHT_JOIN jobs j ON j.id = e.job_id"
-	case l.q.JobID != 0:
-		from = "executions e"
+		from = "executions e FORCE INDEX (" + l.index() + ") STRAIGHT_JOIN jobs j ON j.id = e.job_id"
 	case l.job.joined && (l.byKind() || l.job.orError):
 		from = "executions e FORCE INDEX (" + l.index() + ") STRAIGHT_JOIN jobs j ON j.id = e.job_id"
 	case l.job.joined:

@@ -35,7 +35,13 @@ func (s *Jobs) ListJobs(ctx context.Context, filter job.Filter, now time.Time) (
 // chooseJobs lists the ids of a page's jobs, and counts all that match.
 func (s *Jobs) chooseJobs(ctx context.Context, filter job.Filter, now time.Time) (ids []int64, total int, err error) {
 	match := matchJobs(filter)
-	if match.narrow() {
+	known := filter.Search == "" && filter.Method == ""
+	if known {
+		if total, err = s.countKnown(ctx, filter); err != nil {
+			return nil, 0, err
+		}
+	}
+	if match.narrow() && total <= fewJobs {
 		few, err := queryAllSQL(ctx, s.db, scanInto[int64], "SELECT t.id FROM ("+match.ids()+") AS t LIMIT ?", append(match.idArgs(), fewJobs+1)...)
 		if err != nil {
 			return nil, 0, err
@@ -48,15 +54,29 @@ func (s *Jobs) chooseJobs(ctx context.Context, filter job.Filter, now time.Time)
 			return ids, len(few), err
 		}
 	}
-	counted, err := queryAllSQL(ctx, s.db, scanInto[int], "SELECT COUNT(*) FROM ("+match.ids()+") AS t", match.idArgs()...)
-	if err != nil {
-		return nil, 0, err
+	if !known {
+		counted, err := queryAllSQL(ctx, s.db, scanInto[int], "SELECT COUNT(*) FROM ("+match.ids()+") AS t", match.idArgs()...)
+		if err != nil {
+			return nil, 0, err
+		}
+		total = counted[0]
 	}
-	if total = counted[0]; total <= filter.Offset || filter.Limit <= 0 {
+	if total <= filter.Offset || filter.Limit <= 0 {
 		return nil, total, nil
 	}
 	ids, err = s.walkJobs(ctx, filter, match, total, now)
 	return ids, total, err
+}
+
+// countKnown counts jobs by what the census counts them by.
+func (s *Jobs) countKnown(ctx context.Context, filter job.Filter) (total int, err error) {
+	counts, err := s.census.jobs(ctx)
+	for by, n := range counts {
+		if (filter.Status == "" || filter.Status == by.status) && (filter.CategoryID == 0 || filter.CategoryID == by.categoryID) {
+			total += int(n)
+		}
+	}
+	return total, err
 }
 
 // inOrder arranges jobs as ids are; one that is gone by now is left out.
@@ -79,10 +99,14 @@ type jobMatch struct {
 	where string // of what every index of a list holds
 	args  []any
 	part  string // what is searched for, folded; "" where nothing is
+	index string // that holds all of where
 }
 
 func matchJobs(filter job.Filter) jobMatch {
-	m := jobMatch{where: "j.deleted_at IS NULL"}
+	m := jobMatch{where: "j.deleted_at IS NULL", index: "ix_jobs_live"}
+	if filter.Status != "" {
+		m.index = "ix_jobs_status" // which begins with it
+	}
 	for column, value := range map[string]string{"status": string(filter.Status), "method": filter.Method} {
 		if value != "" {
 			m.where += " AND j." + column + " = ?"
@@ -104,7 +128,7 @@ func (m jobMatch) narrow() bool { return m.part != "" || len(m.args) > 0 }
 // was too long for the index is looked for in its row.
 func (m jobMatch) ids() string {
 	if m.part == "" {
-		return "SELECT j.id FROM jobs j FORCE INDEX (ix_jobs_live) WHERE " + m.where
+		return "SELECT j.id FROM jobs j FORCE INDEX (" + m.index + ") WHERE " + m.where
 	}
 	return "SELECT j.id FROM jobs j FORCE INDEX (ix_jobs_search) WHERE " + m.where + " AND j.search_text IS NOT NULL AND LOCATE(?, j.search_text) > 0" +
 		" UNION ALL SELECT j.id FROM jobs j FORCE INDEX (ix_jobs_search) WHERE " + m.where + " AND j.search_text IS NULL AND " + searchLong

@@ -14,10 +14,13 @@ import (
 )
 
 // Jobs keeps jobs and their requests. It is a job.Store.
-type Jobs struct{ db *sql.DB }
+type Jobs struct {
+	db     *sql.DB
+	census *census
+}
 
 // NewJobs makes a store on a pool that Open made.
-func NewJobs(db *sql.DB) *Jobs { return &Jobs{db: db} }
+func NewJobs(db *sql.DB) *Jobs { return &Jobs{db: db, census: &census{db: db}} }
 
 // GetJob reads a job that is not deleted.
 func (s *Jobs) GetJob(ctx context.Context, id int64, now time.Time) (job.Job, error) {
