@@ -122,6 +122,10 @@ vuln: ## Look for known vulnerabilities in what is called
 leaks: ## Look for secrets in the tree and its history
 	infra/attack/leaks.sh
 
+.PHONY: sqlmap
+sqlmap: ## Let sqlmap look for a way into the database (needs Python)
+	infra/contract/with-system.sh infra/attack/sqlmap.sh
+
 .PHONY: tidy-check
 tidy-check: ## Fail where go.mod or go.sum is not tidy
 	go mod tidy -diff
