@@ -19,7 +19,8 @@ import (
 // reads without it.
 type guard struct {
 	without func(query string) string
-	// races: only others' moves inside a transaction show that it is needed.
+	// races: only others' moves inside a transaction show that it is needed, or
+	// show it on more than one day in hundreds.
 	races bool
 	// hold is the statement after which a race is lost.
 	hold string
@@ -112,7 +113,7 @@ var guards = map[string]guard{
 	"the instant in the start":  {without: swap("AND not_before <= ?\n\t\tAND (id,", "AND (TRUE OR not_before <= ?)\n\t\tAND (id,"), seeds: []uint64{2, 9}},
 	"the category in the start": {without: swap("SELECT id, status FROM categories", "SELECT id, 'active' FROM categories"), seeds: []uint64{22, 1, 6}},
 	"the overlap slot":          {without: swap("slot_job_id = job_id", "slot_job_id = NULL"), seeds: []uint64{4, 1}},
-	"the fence in the finish":   {without: ignore("id, fence", "", "fence"), mood: slow, seeds: []uint64{76, 41}},
+	"the fence in the finish":   {without: ignore("id, fence", "", "fence"), races: true, mood: slow, seeds: []uint64{76, 41}},
 	"the length of the lease": {without: func(q string) string {
 		return leaseTerm.ReplaceAllString(q, "lease_until = DATE_SUB(CAST($1 AS DATETIME(3)), INTERVAL 31 SECOND)")
 	}, seeds: []uint64{13, 5, 4}},
@@ -138,8 +139,12 @@ var guards = map[string]guard{
 	"the lock of a run's job":      {without: swap("SELECT id FROM jobs WHERE id = ? LOCK IN SHARE MODE", "SELECT id FROM jobs WHERE id = ?"), races: true, mood: &simulation.Crowd, hold: "SELECT j.id, r.revision, j.lane, ", seeds: []uint64{5, 4, 2}},
 }
 
-// tries is how many seeds may miss a guard's absence.
-const tries = 120
+// tries is how many seeds may miss a guard's absence, and daysWithout how many
+// may pass in which nothing happens that it is for.
+const (
+	tries       = 120
+	daysWithout = 5
+)
 
 // searching is whether seeds that are known are left out.
 func searching() bool { return os.Getenv("GUARDS") == "search" }
@@ -183,8 +188,8 @@ func requireFound(t *testing.T, seeds []uint64, opts simulation.Options, races b
 			t.Logf("missed by seed %d, the %d. tried: %s", seed, i+1, report.Findings[0])
 			return
 		}
-		if opts.Rewrite != nil && rewritten.Load() == 0 {
-			t.Fatal("no statement of a whole day has this guard: has the statement changed?")
+		if opts.Rewrite != nil && i+1 >= daysWithout && rewritten.Load() == 0 {
+			t.Fatalf("no statement of %d whole days has this guard: has the statement changed?", i+1)
 		}
 		if races && !report.Fine {
 			t.Skip("this engine does not answer at once that a row is locked, so nobody moves inside another's transaction: MariaDB does")
