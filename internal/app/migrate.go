@@ -25,6 +25,9 @@ type MigrateResult struct {
 	AdminCreated bool  `json:"adminCreated"`
 	// RepairedHours is how many hours of jobs had summaries that differed.
 	RepairedHours int `json:"repairedHours"`
+	// Unread is how many records of outcomes could not be read, in whose place
+	// the repair counted the history.
+	Unread int `json:"unread,omitempty"`
 }
 
 // MigrateHandler is the Lambda handler of migrations.
@@ -71,7 +74,10 @@ func NewMigrate(_ context.Context, env Env) (handler MigrateHandler, closeAll fu
 			for _, fault := range done.Faults {
 				env.Log.WarnContext(ctx, "a summary differed from the history", "jobId", fault.JobID, "hour", fault.Hour, "difference", fault.String())
 			}
-			return MigrateResult{RepairedHours: done.Hours}, err
+			if done.Unread > 0 {
+				env.Log.WarnContext(ctx, "records of outcomes could not be read; the history was counted in their place", "unread", done.Unread)
+			}
+			return MigrateResult{RepairedHours: done.Hours, Unread: done.Unread}, err
 		default:
 			return MigrateResult{}, fmt.Errorf("command: must be up, down, status or repair-rollups")
 		}

@@ -62,9 +62,19 @@ func (u upkeep) run(ctx context.Context) (did upkept, err error) {
 	return did, errors.Join(folding, purging, expiring)
 }
 
-func (u upkeep) fold(ctx context.Context, did *upkept) error {
-	for inTime(ctx) {
+// fold makes summaries while there is time. A repair may hold them longer than
+// that: the next tick goes on.
+func (u upkeep) fold(whole context.Context, did *upkept) error {
+	ctx, cancel := whole, func() {}
+	if deadline, ok := whole.Deadline(); ok {
+		ctx, cancel = context.WithDeadline(whole, deadline.Add(-upkeepMargin))
+	}
+	defer cancel()
+	for inTime(whole) {
 		folded, err := u.rollups.Fold(ctx)
+		if ctx.Err() != nil && whole.Err() == nil {
+			return nil
+		}
 		if err != nil || folded == 0 {
 			return err
 		}

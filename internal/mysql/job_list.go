@@ -42,7 +42,8 @@ func (s *Jobs) chooseJobs(ctx context.Context, filter job.Filter, now time.Time)
 		}
 	}
 	if match.narrow() && total <= fewJobs {
-		few, err := queryAllSQL(ctx, s.db, scanInto[int64], "SELECT t.id FROM ("+match.ids()+") AS t LIMIT ?", append(match.idArgs(), fewJobs+1)...)
+		query, args := match.some(fewJobs + 1)
+		few, err := queryAllSQL(ctx, s.db, scanInto[int64], query, args...)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -55,7 +56,8 @@ func (s *Jobs) chooseJobs(ctx context.Context, filter job.Filter, now time.Time)
 		}
 	}
 	if !known {
-		counted, err := queryAllSQL(ctx, s.db, scanInto[int], "SELECT COUNT(*) FROM ("+match.ids()+") AS t", match.idArgs()...)
+		query, args := match.count()
+		counted, err := queryAllSQL(ctx, s.db, scanInto[int], query, args...)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -124,22 +126,39 @@ func matchJobs(filter job.Filter) jobMatch {
 // narrow reports whether a part of the jobs is asked for.
 func (m jobMatch) narrow() bool { return m.part != "" || len(m.args) > 0 }
 
-// ids selects the ids of all jobs that match, from indexes alone. A text that
-// was too long for the index is looked for in its row.
-func (m jobMatch) ids() string {
+// parts are conditions that no job fulfils two of, and that indexes alone answer
+// but for the last: a text that was too long for the index is looked for in its
+// row.
+func (m jobMatch) parts() (from string, where []string, args [][]any) {
 	if m.part == "" {
-		return "SELECT j.id FROM jobs j FORCE INDEX (" + m.index + ") WHERE " + m.where
+		return "jobs j FORCE INDEX (" + m.index + ")", []string{m.where}, [][]any{m.args}
 	}
-	return "SELECT j.id FROM jobs j FORCE INDEX (ix_jobs_search) WHERE " + m.where + " AND j.search_text IS NOT NULL AND LOCATE(?, j.search_text) > 0" +
-		" UNION ALL SELECT j.id FROM jobs j FORCE INDEX (ix_jobs_search) WHERE " + m.where + " AND j.search_text IS NULL AND " + searchLong
+	return "jobs j FORCE INDEX (ix_jobs_search)",
+		[]string{m.where + " AND j.search_text IS NOT NULL AND LOCATE(?, j.search_text) > 0", m.where + " AND j.search_text IS NULL AND " + searchLong},
+		[][]any{slices.Concat(m.args, []any{[]byte(m.part)}), slices.Concat(m.args, []any{m.part, m.part})}
 }
 
-func (m jobMatch) idArgs() []any {
-	if m.part == "" {
-		return slices.Clone(m.args)
+// some selects the ids of up to limit jobs of each part. The limit stands with
+// the part, for engines store a union whole before they cut it.
+func (m jobMatch) some(limit int) (query string, args []any) {
+	from, where, partArgs := m.parts()
+	var selects []string
+	for i := range where {
+		selects = append(selects, "(SELECT j.id FROM "+from+" WHERE "+where[i]+" LIMIT ?)")
+		args = append(append(args, partArgs[i]...), limit)
 	}
-	part := []byte(m.part)
-	return slices.Concat(m.args, []any{part}, m.args, []any{m.part, m.part})
+	return strings.Join(selects, " UNION ALL "), args
+}
+
+// count counts all that match.
+func (m jobMatch) count() (query string, args []any) {
+	from, where, partArgs := m.parts()
+	var counts []string
+	for i := range where {
+		counts = append(counts, "(SELECT COUNT(*) FROM "+from+" WHERE "+where[i]+")")
+		args = append(args, partArgs[i]...)
+	}
+	return "SELECT " + strings.Join(counts, " + "), args
 }
 
 const searchLong = "(LOCATE(?, j.name_key) > 0 OR LOCATE(?, LOWER(j.description) COLLATE utf8mb4_bin) > 0)"

@@ -53,14 +53,15 @@ func encodeSamples(samples []execution.Sample) []byte {
 
 var errBadSamples = errors.New("mysql: stored samples cannot be read")
 
-// decodeSamples hands each sample that encodeSamples wrote to add. Instants are
-// those of their hours.
+// decodeSamples hands each sample that encodeSamples wrote to add, all or, where
+// they cannot be read, none. Instants are those of their hours.
 func decodeSamples(text []byte, add func(execution.Sample)) error {
 	if len(text) == 0 || text[0] != samplesVersion {
 		return errBadSamples
 	}
 	in := reader{left: text[1:]}
 	var job, hour int64
+	var samples []execution.Sample
 	for len(in.left) > 0 && !in.failed {
 		job += in.varint()
 		hour += in.varint()
@@ -75,7 +76,22 @@ func decodeSamples(text []byte, add func(execution.Sample)) error {
 			return errBadSamples
 		}
 		s.Status = sampledStatuses[status]
+		samples = append(samples, s)
+	}
+	if in.failed {
+		return errBadSamples
+	}
+	for _, s := range samples {
 		add(s)
+	}
+	return nil
+}
+
+// decodePending is decodeSamples for readers, who leave out what cannot be
+// read: a fold sets it aside and says so.
+func decodePending(text []byte, add func(execution.Sample)) error {
+	if err := decodeSamples(text, add); !errors.Is(err, errBadSamples) {
+		return err
 	}
 	return nil
 }

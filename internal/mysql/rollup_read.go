@@ -40,7 +40,7 @@ func readSummaries(ctx context.Context, q querier, stored func(start time.Time, 
 			return struct{}{}, err
 		}
 		if waits {
-			return struct{}{}, decodeSamples(s.durations, pending)
+			return struct{}{}, decodePending(s.durations, pending)
 		}
 		return struct{}{}, stored(start.Time, category, &s)
 	}, query+pendingSamples, args...)
@@ -92,6 +92,10 @@ func (s *Rollups) Totals(ctx context.Context, from, to time.Time) (job.Totals, e
 	}, strings.Join(selects, " UNION ALL "), args...)
 	if err != nil || len(byCategory) == 0 {
 		return totals, err
+	}
+	for _, sum := range byCategory {
+		// One that lives again may wait to be taken from another category.
+		sum.Cancelled = max(0, sum.Cancelled)
 	}
 	ids := slices.Sorted(maps.Keys(byCategory))
 	refs, err := queryAll(ctx, s.db, dialect.From(goqu.T("categories").As("c")).

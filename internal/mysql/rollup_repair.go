@@ -34,6 +34,10 @@ type Repaired struct {
 	Jobs   int           // that were looked at
 	Faults []RollupFault // at most maxFaults of them
 	Hours  int           // that were at fault
+	// Unread is how many outcomes' records a fold could not read and set aside.
+	// What they held is in the history, so that a repair makes up for them, and
+	// removes them at its end.
+	Unread int
 }
 
 const (
@@ -46,12 +50,19 @@ const (
 // hour by hour, leaving out what retention may have removed. Unless it is only
 // to look, it puts right what differs. It may run beside everything else.
 func (s *Rollups) Repair(ctx context.Context, onlyLook bool) (Repaired, error) {
-	var done Repaired
+	unread, err := queryAllSQL(ctx, s.db, scanInto[int64], "SELECT id FROM rollup_deltas_unread ORDER BY id")
+	if err != nil {
+		return Repaired{}, translate(err)
+	}
+	done := Repaired{Unread: len(unread)}
 	last := int64(0)
 	for {
 		jobs, err := queryAllSQL(ctx, s.db, scanInto[int64], "SELECT id FROM jobs WHERE id > ? ORDER BY id LIMIT ?", last, recountJobs)
-		if err != nil || len(jobs) == 0 {
+		if err != nil {
 			return done, translate(err)
+		}
+		if len(jobs) == 0 {
+			return done, s.forgetUnread(ctx, unread, onlyLook)
 		}
 		last = jobs[len(jobs)-1]
 		var faults []RollupFault
@@ -78,6 +89,19 @@ func (s *Rollups) Repair(ctx context.Context, onlyLook bool) (Repaired, error) {
 		done.Hours += len(faults)
 		done.Faults = append(done.Faults, faults[:min(len(faults), maxFaults-len(done.Faults))]...)
 	}
+}
+
+// forgetUnread removes records that were set aside, once all is counted anew.
+func (s *Rollups) forgetUnread(ctx context.Context, unread []int64, onlyLook bool) error {
+	if onlyLook {
+		return nil
+	}
+	for batch := range slices.Chunk(ids(unread, func(id int64) int64 { return id }), summaryBatch) {
+		if _, err := execSQL(ctx, s.db, "DELETE FROM rollup_deltas_unread WHERE id IN ("+placeholders(len(batch))+")", batch...); err != nil {
+			return translate(err)
+		}
+	}
+	return nil
 }
 
 // jobHour is an hour of a job.
@@ -145,7 +169,7 @@ func (c *recount) read(rows *sql.Rows, jobs []int64) error {
 		c.folded[rollupKey{jobID, hour.hour, category}] = sum
 		return stored.addTo(sum)
 	case "pending":
-		return decodeSamples(stored.durations, func(s execution.Sample) {
+		return decodePending(stored.durations, func(s execution.Sample) {
 			if slices.Contains(jobs, s.JobID) {
 				summaryAt(c.pending, jobHour{s.JobID, s.ScheduledFor.Unix()}).Add(s)
 			}

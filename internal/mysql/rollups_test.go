@@ -123,6 +123,9 @@ func TestSummariesAreWhatTheHistoryAddsUpTo(t *testing.T) {
 			if left := w.text("SELECT COUNT(*) FROM rollup_deltas"); left != "0" {
 				t.Errorf("%s rows are left to fold", left)
 			}
+			if below := w.text("SELECT COUNT(*) FROM rollups WHERE cancelled < 0"); below != "0" {
+				t.Errorf("%s hours of a job and a category hold less than no cancelled executions", below)
+			}
 			for _, span := range []string{"hour", "day", "category_hour", "category_day"} {
 				const sums = "CONCAT_WS(' ', SUM(success), SUM(failed), SUM(skipped), SUM(missed), SUM(cancelled), SUM(abandoned), SUM(duration_sum), MAX(duration_max), SUM(lateness_sum), MAX(lateness_max))"
 				if rows, totals := w.text("SELECT "+sums+" FROM rollups"), w.text("SELECT "+sums+" FROM rollup_totals WHERE span = ?", span); rows != totals {

@@ -55,6 +55,9 @@ func run(ctx context.Context, dir string) (err error) {
 	if err != nil {
 		return err
 	}
+	if done.Unread > 0 {
+		fmt.Printf("%d records of outcomes could not be read; the history was counted in their place.\n", done.Unread)
+	}
 	fmt.Printf("%d hours of jobs had summaries that differed from the history; %s.\n", done.RepairedHours, time.Since(began).Round(time.Millisecond))
 	return nil
 }
