@@ -21,6 +21,10 @@ import urllib.request
 
 OPTIONS = ["--batch", "--disable-coloring", "--level=1", "--risk=1", "--technique=BE",
            "--ignore-code=*", "--timeout=20", "--retries=1", "--drop-set-cookie"]
+# Values that something matches: what is always empty tells true from false in
+# nothing.
+VALUES = {"search": "a", "role": "admin", "isActive": "true", ("/history", "status"): "failed", ("/history", "trigger"): "manual",
+          "action": "job.create", "entity": "job"}
 FOUND = "identified the following injection point"
 # Addresses whose requests end the session, or stop what others are tried with.
 LEFT_OUT = {"/auth/logout", "/auth/change-password", "/history/stream"}
@@ -32,6 +36,9 @@ def sqlmap(work, url, *more):
     done = subprocess.run([os.environ["SQLMAP"], "-u", url, "--output-dir", home, *OPTIONS, *more],
                           capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300)
     shutil.rmtree(home)
+    broken = re.findall(r"\b5\d\d \([A-Z][^)]*\) - \d+ times", done.stdout)
+    if broken:  # a text that breaks a statement is half a way in
+        return f"answers {broken}"
     if FOUND in done.stdout:
         return done.stdout[done.stdout.index(FOUND):]
     # It ends with 0 whatever it found, so what it did is read from what it says.
@@ -92,7 +99,8 @@ def targets(doc, ids):
                 pairs = []
                 for p in query:
                     schema = p["schema"]
-                    value = (schema.get("enum") or schema.get("examples") or [schema.get("default", 1)])[0]
+                    value = VALUES.get((known, p["name"])) or ids.get(p["name"]) or VALUES.get(p["name"]) or (
+                        schema.get("enum") or schema.get("examples") or [schema.get("default", 1)])[0]
                     if p["name"] not in ("cursor", "from", "to", "ticket"):
                         pairs.append(f"{p['name']}={urllib.parse.quote(str(value))}*")
                 if pairs:
@@ -117,8 +125,9 @@ def main():
         category = call("GET", "/categories", token)["data"][0]["id"]
         job = call("POST", "/jobs", token, {
             "name": "Under attack", "description": "What sqlmap looks at", "cronPattern": "0 5 1 1 *",
-            "categoryId": category, "url": "https://example.com/", "status": "inactive"})["data"]["id"]
-        ids = {"jobs": job, "categories": category, "users": signed_in["data"]["user"]["id"]}
+            "categoryId": category, "url": "http://example.invalid/", "retryAttempts": 0})["data"]["id"]
+        call("POST", f"/jobs/{job}/execute", token)
+        ids = {"jobs": job, "jobId": job, "categoryId": category, "entityId": job, "userId": signed_in["data"]["user"]["id"], "categories": category, "users": signed_in["data"]["user"]["id"]}
         doc = call("GET", "/api/docs-json")
 
         def attack(target):
@@ -126,6 +135,9 @@ def main():
             more = ["--method", method.upper(), "--headers", "Authorization: Bearer " + token, "--dbms", "mysql"]
             if body is not None:
                 more += ["--data", json.dumps(body), "--headers", f"Authorization: Bearer {token}\nContent-Type: application/json"]
+            # What tells true from false: every answer bears its own time.
+            listed = method == "get" and "?" in path and re.match(r"/(jobs|users|categories|history|audit)\?", path)
+            more += ["--regexp", '"total":[1-9]'] if listed else ["--code", "200"]
             return target, sqlmap(work, os.environ["API_URL"] + path, *more)
 
         found = 0
