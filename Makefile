@@ -143,6 +143,10 @@ generate-check: generate ## Fail where a generated file is stale
 templates: ## Check the AWS templates for every environment (needs python3)
 	infra/check-templates.sh
 
+.PHONY: sam-test
+sam-test: ## Run the functions in their containers, by sam local (root on Debian, needs python3; ENGINE=)
+	ENGINE=$(ENGINE) infra/samlocal/run.sh $(ARGS)
+
 .PHONY: lint-api
 lint-api: ## Lint the OpenAPI document (needs Node.js)
 	infra/contract/lint.sh

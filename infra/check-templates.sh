@@ -2,22 +2,10 @@
 # Checks both templates as far as that is possible without an AWS account:
 # the SAM CLI's two validations, then a linter over what each environment of
 # samconfig.toml would deploy. Needs python3 (3.11 or later) and nothing of AWS.
-#
-# The tools live in a virtual environment in a cache directory, made anew when
-# infra/requirements.txt changes. TEMPLATE_TOOLS names another place for it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-requirements=infra/requirements.txt
-tools=${TEMPLATE_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/cron-jobs/template-tools}
-
-if ! cmp -s "$requirements" "$tools/requirements.txt"; then
-  echo "installing the template tools into $tools"
-  python3 -m venv --clear "$tools"
-  "$tools/bin/pip" install --quiet --disable-pip-version-check -r "$requirements"
-  # Last, so that an installation that was cut short is not taken for a whole one.
-  cp "$requirements" "$tools/requirements.txt"
-fi
+tools=$(infra/template-tools.sh)
 
 # The checks are offline; a region is part of the form all the same.
 export AWS_DEFAULT_REGION=${AWS_DEFAULT_REGION:-us-east-1}

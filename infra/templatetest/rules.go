@@ -9,8 +9,8 @@ import (
 )
 
 // migrateConnections are the connections that the migrate function holds while
-// the application still runs.
-const migrateConnections = 1
+// the application still runs: one changes the schema, the other holds the lock.
+const migrateConnections = 2
 
 // A tick marks what it has sent while it claims.
 const (

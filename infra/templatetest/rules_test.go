@@ -78,10 +78,10 @@ func TestRulesCatch(t *testing.T) {
 			template: app, old: "StageName: $default", new: "StageName: $default\n      CorsConfiguration: true", fault: "CORS",
 		},
 		"too many instances": {
-			template: app, old: "Default: 20\n    MinValue: 2\n", new: "Default: 42\n    MinValue: 2\n", fault: "63 connections",
+			template: app, old: "Default: 20\n    MinValue: 2\n", new: "Default: 42\n    MinValue: 2\n", fault: "64 connections",
 		},
 		"too many pollers": {
-			template: app, values: map[string]string{"FastPollers": "5"}, fault: "71 connections",
+			template: app, values: map[string]string{"FastPollers": "5"}, fault: "72 connections",
 		},
 		"unbounded API": {
 			template: app, values: map[string]string{"ApiReservedConcurrency": "0"}, fault: "nothing bounds its instances",

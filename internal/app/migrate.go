@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -37,9 +38,14 @@ type MigrateHandler func(ctx context.Context, event MigrateEvent) (MigrateResult
 // function lives. An index of a large table takes minutes.
 const migrationTime = 15 * time.Minute
 
+// migrateConns are the database connections of a migration: one makes the
+// changes while another holds the lock. With a single one it waits for ever.
+const migrateConns = 2
+
 // NewMigrate makes the migrator. up also seeds: the first categories, and the
 // first admin where ADMIN_EMAIL and ADMIN_PASSWORD are set.
 func NewMigrate(_ context.Context, env Env) (handler MigrateHandler, closeAll func() error, err error) {
+	env.MaxConns = cmp.Or(env.MaxConns, migrateConns)
 	env = env.withDefaults()
 	db, err := env.openDatabaseFor(migrationTime)
 	if err != nil {
