@@ -47,6 +47,10 @@ DIR ?=
 repair-rollups: ## Count the history anew and put right the summaries that differ (DIR=, or DB_HOST and the like)
 	go run ./infra/local/repairrollups -dir '$(DIR)'
 
+.PHONY: rotate-secrets
+rotate-secrets: ## Seal every stored secret under a fresh key (DIR=, or DB_HOST and the like with SECRETS_KEY_ARN or SECRETS_KEY_FILE)
+	go run ./infra/local/rotatesecrets -dir '$(DIR)'
+
 .PHONY: seed-large
 seed-large: ## Fill a database with JOBS and EXECUTIONS (DIR=, or DB_HOST and the like)
 	go run ./infra/local/seedlarge -jobs $(JOBS) -executions $(EXECUTIONS) -dir '$(DIR)'

@@ -52,11 +52,16 @@ func newHTTP(ctx context.Context, env Env) (http.Handler, func() error, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	jobs := mysql.NewJobs(db)
+	ring, err := env.keys(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	jobs := mysql.NewJobs(db).WithKeys(ring)
 	return httpapi.New(httpapi.Deps{
 		Accounts:    accounts,
 		Categories:  job.NewCategories(mysql.NewCategories(db), jobs, env.Now),
 		Jobs:        job.NewService(jobs, dispatcher, dispatch.LookAhead, env.Now),
+		Secrets:     job.NewSecrets(mysql.NewSecrets(db, ring), env.Now),
 		Runner:      dispatcher,
 		History:     mysql.NewHistory(db),
 		Summaries:   mysql.NewRollups(db),

@@ -23,9 +23,13 @@ func NewExecutor(ctx context.Context, env Env) (handler ExecutorHandler, closeAl
 	if err != nil {
 		return nil, nil, err
 	}
+	ring, err := env.keys(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	clock := executor.WallClock{}
 	client := executor.NewClient(executor.NewTransport(executor.ClientOptions{Allow: env.Config.EgressAllow}), clock)
-	runner := executor.New(env.executions(db), dispatcher, client, clock, env.Log)
+	runner := executor.New(env.executions(db).WithKeys(ring), dispatcher, client, clock, env.Log)
 
 	return func(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
 		bodies := make([]string, len(event.Records))

@@ -11,8 +11,9 @@ import (
 
 // MigrateEvent says what to do with the schema.
 type MigrateEvent struct {
-	// Command is up (also when empty), status, down or repair-rollups, which
-	// counts the history anew and puts right the summaries that differ from it.
+	// Command is up (also when empty), status, down, repair-rollups, which
+	// counts the history anew and puts right the summaries that differ from it,
+	// or rotate-secrets, which seals every stored secret under a fresh key.
 	Command string `json:"command"`
 	// To is the version that down goes back to; it must be given.
 	To *int64 `json:"to"`
@@ -29,6 +30,11 @@ type MigrateResult struct {
 	// Unread is how many records of outcomes could not be read, in whose place
 	// the repair counted the history.
 	Unread int `json:"unread,omitempty"`
+	// KeyVersion is the data key's that seals from now on, and Resealed how
+	// many rows are sealed anew under it. Unreadable rows are left as they are.
+	KeyVersion int `json:"keyVersion"`
+	Resealed   int `json:"resealed"`
+	Unreadable int `json:"unreadable"`
 }
 
 // MigrateHandler is the Lambda handler of migrations.
@@ -44,10 +50,14 @@ const migrateConns = 2
 
 // NewMigrate makes the migrator. up also seeds: the first categories, and the
 // first admin where ADMIN_EMAIL and ADMIN_PASSWORD are set.
-func NewMigrate(_ context.Context, env Env) (handler MigrateHandler, closeAll func() error, err error) {
+func NewMigrate(ctx context.Context, env Env) (handler MigrateHandler, closeAll func() error, err error) {
 	env.MaxConns = cmp.Or(env.MaxConns, migrateConns)
 	env = env.withDefaults()
 	db, err := env.openDatabaseFor(migrationTime)
+	if err != nil {
+		return nil, nil, err
+	}
+	ring, err := env.keys(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -84,8 +94,11 @@ func NewMigrate(_ context.Context, env Env) (handler MigrateHandler, closeAll fu
 				env.Log.WarnContext(ctx, "records of outcomes could not be read; the history was counted in their place", "unread", done.Unread)
 			}
 			return MigrateResult{RepairedHours: done.Hours, Unread: done.Unread}, err
+		case "rotate-secrets":
+			done, err := mysql.NewRotation(db, ring).Run(ctx, env.Now())
+			return MigrateResult{KeyVersion: done.Version, Resealed: done.Resealed, Unreadable: done.Unreadable}, err
 		default:
-			return MigrateResult{}, fmt.Errorf("command: must be up, down, status or repair-rollups")
+			return MigrateResult{}, fmt.Errorf("command: must be up, down, status, repair-rollups or rotate-secrets")
 		}
 	}, db.Close, nil
 }

@@ -19,16 +19,16 @@ const module = "github.com/cronjobs/cronjobs/"
 // purpose.
 var floors = [][]string{
 	0: {
-		"migrations", "internal/apperr", "internal/audit", "internal/schedule", "internal/config", "internal/telemetry",
+		"migrations", "internal/apperr", "internal/audit", "internal/schedule", "internal/config", "internal/telemetry", "internal/secret",
 		"infra/local/database", "infra/local/sqsserver", "infra/local/sqspoller",
 	},
 	1: {"internal/execution", "internal/account"},
 	2: {"internal/job"},
 	3: {"internal/dispatch", "internal/executor", "internal/crontab"},
-	4: {"internal/mysql", "internal/sqsqueue", "internal/httpapi"},
+	4: {"internal/mysql", "internal/sqsqueue", "internal/kmskey", "internal/httpapi"},
 	5: {"internal/mysql/mysqltest", "internal/app"},
 	6: {"internal/simulation", "functions/api", "functions/tick", "functions/executor", "functions/migrate", "infra/local/system", "infra/local/testdb", "infra/local/seed", "infra/templatetest"},
-	7: {"infra/local", "infra/local/simulate", "infra/local/bench", "infra/local/seedlarge", "infra/local/benchapi", "infra/local/repairrollups", "infra/local/openapi", "infra/local/chaos", "infra/deploy"},
+	7: {"infra/local", "infra/local/simulate", "infra/local/bench", "infra/local/seedlarge", "infra/local/benchapi", "infra/local/repairrollups", "infra/local/rotatesecrets", "infra/local/openapi", "infra/local/chaos", "infra/deploy"},
 }
 
 // onlyImporters are modules with a single door.
@@ -38,6 +38,7 @@ var onlyImporters = map[string][]string{
 	"github.com/doug-martin/goqu/v9":                         {"internal/mysql"},
 	"github.com/aws/aws-sdk-go-v2/service/sqs":               {"internal/sqsqueue", "infra/local/sqspoller"},
 	"github.com/aws/aws-sdk-go-v2/service/lambda":            {"internal/app"},
+	"github.com/aws/aws-sdk-go-v2/service/kms":               {"internal/kmskey"},
 	"github.com/danielgtaylor/huma/v2":                       {"internal/httpapi"},
 	"github.com/golang-jwt/jwt/v5":                           {"internal/account"},
 	"code.dny.dev/ssrf":                                      {"internal/executor"},

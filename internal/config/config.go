@@ -40,6 +40,8 @@ type Config struct {
 	DB     Database `envPrefix:"DB_"`
 	JWT    JWT      `envPrefix:"JWT_"`
 	Queues Queues   `envPrefix:"QUEUE_"`
+	// Secrets names the key that stored secrets are sealed under.
+	Secrets SecretsKey `envPrefix:"SECRETS_"`
 
 	CORSOrigins []string   `env:"CORS_ORIGIN" envDefault:"http://localhost:5173"`
 	RateLimits  RateLimits `envPrefix:"RATE_LIMIT_"`
@@ -86,6 +88,13 @@ type JWT struct {
 	SecretARN      string        `env:"SECRET_ARN"`
 	AccessExpiry   time.Duration `env:"ACCESS_EXPIRY" envDefault:"15m"`
 	RefreshExpiry  time.Duration `env:"REFRESH_EXPIRY" envDefault:"7d"`
+}
+
+// SecretsKey is the master key of stored secrets: in KMS, or in a file. Without
+// one, nothing secret can be stored or sent.
+type SecretsKey struct {
+	KeyARN  string `env:"KEY_ARN"`
+	KeyFile string `env:"KEY_FILE"`
 }
 
 // Queues are the addresses of the two lanes. Endpoint is set where the queue
@@ -299,6 +308,9 @@ func (c *Config) check(program Program, already []string) []string {
 		if key != "" && len(key) < MinKeyBytes {
 			fault(variable, "must be at least %d bytes long", MinKeyBytes)
 		}
+	}
+	if c.Secrets.KeyARN != "" && c.Secrets.KeyFile != "" {
+		fault("SECRETS_KEY_FILE", "must not be set beside SECRETS_KEY_ARN")
 	}
 	positive := func(variable string, d, most time.Duration) {
 		if d <= 0 || d > most {

@@ -45,17 +45,21 @@ var errSwitched = errors.New("the target switched protocols")
 // describes how it went. The second result is how long the target asked to be
 // left alone, 0 where it did not.
 func (c *Client) Call(ctx context.Context, call Call) (execution.Attempt, time.Duration) {
-	request := call.Work.Request
+	attempt := execution.Attempt{StartedAt: c.clock.Now().UTC().Truncate(time.Millisecond)}
+	request, values, failure := render(call.Work)
+	if failure != nil {
+		attempt.EndedAt, attempt.Failure = attempt.StartedAt, failure
+		return attempt, 0
+	}
+	call.Work.Request = request
 	ctx, cancel := context.WithTimeoutCause(ctx, request.Timeout, errCallTimeout)
 	defer cancel()
-
-	attempt := execution.Attempt{StartedAt: c.clock.Now().UTC().Truncate(time.Millisecond)}
 	begun := time.Now()
 	response, phases, err := c.follow(withCall(ctx), call.Work) //nolint:bodyclose // read closes it
 	var retryAt string
 	if response != nil {
 		retryAt = response.Header.Get("Retry-After")
-		kept, readErr := read(response, newScrubber(request.Secrets()))
+		kept, readErr := read(response, newScrubber(append(request.Secrets(), values...)))
 		attempt.Response = kept
 		switch {
 		case err != nil:

@@ -58,6 +58,9 @@ type Work struct {
 	Lane         execution.Lane // slow where the execution's or its job's is
 	StartedAt    *time.Time     // start of the first attempt, nil before it
 	Request      job.Request
+	// Vault holds the workspace's secrets that the request names, by name; one
+	// that does not exist is not in it.
+	Vault map[string]VaultSecret
 	// Broken is why the stored request cannot be read; nil normally. Such an
 	// execution fails without a call.
 	Broken error
@@ -344,9 +347,7 @@ func (r *run) call(work Work) (execution.Attempt, time.Duration) {
 	}
 	r.log.ErrorContext(r.calls, "a stored request cannot be read", "executionId", work.ID, "jobId", work.JobID, "err", work.Broken)
 	now := r.now()
-	return execution.Attempt{StartedAt: now, EndedAt: now, Failure: &execution.Failure{
-		Kind: execution.ErrInternal, Message: "The stored request cannot be read; edit the job to store it anew.",
-	}}, 0
+	return execution.Attempt{StartedAt: now, EndedAt: now, Failure: brokenFailure(work.Broken)}, 0
 }
 
 func (r *run) callOne(work Work, fence int) error {

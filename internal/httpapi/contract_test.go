@@ -86,7 +86,7 @@ func newStreamingSystem(t *testing.T, config account.Config, streamWait time.Dur
 	}
 	s.Handler = httpapi.New(httpapi.Deps{
 		Accounts: accounts, History: mysql.NewHistory(s.db), Summaries: mysql.NewRollups(s.db), Remover: mysql.NewRetention(s.db), Audit: mysql.NewAudit(s.db), Now: s.now, Log: slog.New(slog.DiscardHandler),
-		Jobs:       job.NewService(mysql.NewJobs(s.db), nil, 0, s.now),
+		Jobs:       job.NewService(mysql.NewJobs(s.db).WithKeys(mysqltest.Keys(t)), nil, 0, s.now),
 		StreamWait: streamWait,
 	})
 	return s

@@ -49,6 +49,7 @@ func apiConfig() huma.Config {
 		{"users", "User management"},
 		{"categories", "Category management"},
 		{"jobs", "Job management"},
+		{"secrets", "Values that jobs use and nobody reads"},
 		{"history", "Execution history"},
 		{"dashboard", "Dashboard and analytics"},
 		{"audit", "Who changed what"},

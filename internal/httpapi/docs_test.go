@@ -52,7 +52,7 @@ func TestDocument(t *testing.T) {
 	for _, tag := range doc.Tags {
 		tags = append(tags, tag.Name)
 	}
-	if diff := cmp.Diff([]string{"auth", "users", "categories", "jobs", "history", "dashboard", "audit", "health"}, tags); diff != "" {
+	if diff := cmp.Diff([]string{"auth", "users", "categories", "jobs", "secrets", "history", "dashboard", "audit", "health"}, tags); diff != "" {
 		t.Errorf("tags (-want +got):\n%s", diff)
 	}
 	if doc.Components.SecuritySchemes["bearer"].Scheme != "bearer" {

@@ -26,11 +26,13 @@ func newDesk(t *testing.T) *desk {
 	t.Helper()
 	db := mysqltest.New(t)
 	clock := func() time.Time { return noon }
-	jobs := mysql.NewJobs(db)
+	keys := mysqltest.Keys(t)
+	jobs := mysql.NewJobs(db).WithKeys(keys)
 	d := &desk{t: t, runs: &fakeRuns{}}
 	d.h = newTrial(t, func(deps *Deps) {
 		deps.Categories = job.NewCategories(mysql.NewCategories(db), jobs, clock)
 		deps.Jobs = job.NewService(jobs, d.runs, 4*time.Minute, clock)
+		deps.Secrets = job.NewSecrets(mysql.NewSecrets(db, keys), clock)
 		deps.Runner, deps.History = d.runs, d.runs
 		deps.Replies = mysql.NewReplies(db)
 		deps.Audit = mysql.NewAudit(db)

@@ -70,6 +70,12 @@ func (s *server) routes() {
 		explained("Each job stands for itself: the answer is 200 also where some, or all, could not be changed, and tells what became of each, in the order of the ids."))
 	route(s, "POST", "/schedules/preview", viewer, "jobs", "Explain a schedule and list its next runs", s.previewSchedule, neverConflicts)
 
+	route(s, "GET", "/secrets", admin, "secrets", "List the workspace's secrets", s.listSecrets)
+	route(s, "GET", "/secrets/{name}", admin, "secrets", "Read what is known of a secret", s.getSecret)
+	route(s, "PUT", "/secrets/{name}", admin, "secrets", "Store a secret that jobs may name", s.putSecret, mayCreateSecret(s), neverConflicts,
+		explained("Jobs write {{secret.NAME}} in url (not in its host), headers and body; the value takes its place when the call is made, is sent to the allowed hosts alone, and is never shown again."))
+	route(s, "DELETE", "/secrets/{name}", admin, "secrets", "Remove a secret", s.deleteSecret, neverConflicts)
+
 	route(s, "GET", "/jobs/{id}/history", viewer, "history", "List a job's executions", s.listJobHistory)
 	route(s, "GET", "/history", viewer, "history", "List executions", s.listHistory)
 	route(s, "DELETE", "/history", admin, "history", "Remove old executions", s.deleteHistory, neverConflicts)

@@ -20,6 +20,7 @@ type Deps struct {
 	Accounts   AccountService
 	Categories *job.Categories
 	Jobs       *job.Service
+	Secrets    *job.Secrets
 	Runner     Runner
 	History    HistoryReader
 	Summaries  Summaries

@@ -18,6 +18,13 @@ func changeTo(current, edited Job, now time.Time) (Change, error) {
 	newSchedule := edited.CronPattern != current.CronPattern || edited.Timezone != current.Timezone
 	newStatus := edited.Status != current.Status
 
+	if change.NewRevision && current.Request.Sealed != nil {
+		if err := checkReadable(edited.Request); err != nil {
+			return Change{}, err
+		}
+		change.Job.Request.Sealed = nil
+		edited = change.Job
+	}
 	if !change.NewRevision && !newSchedule && !newStatus && samePlainFields(current, edited) {
 		return Change{Job: current, Nothing: true}, nil
 	}
@@ -52,6 +59,16 @@ func changeTo(current, edited Job, now time.Time) (Change, error) {
 		change.Job.Revision++
 	}
 	return change, nil
+}
+
+// checkReadable refuses a new request that would keep secrets which could not be
+// opened: they would be lost.
+func checkReadable(r Request) error {
+	var f apperr.Faults
+	for _, field := range r.maskedSecrets() {
+		f.Add(field, notReadable)
+	}
+	return f.Err()
 }
 
 func samePlainFields(a, b Job) bool {

@@ -33,7 +33,8 @@ func (s *Service) Duplicate(ctx context.Context, id, by int64) (Job, error) {
 			CategoryID: source.CategoryID, Request: source.Request, MisfirePolicy: source.MisfirePolicy,
 			Status: Inactive, Revision: 1, Version: 1, CreatedBy: by, CreatedAt: now, UpdatedAt: now,
 		}
-		if len(source.Request.missingSecrets()) > 0 {
+		copied.Request.Sealed = nil // what cannot be opened is missing in the copy
+		if len(copied.Request.missingSecrets()) > 0 {
 			copied.StatusReason = reasonSecretMissing
 		}
 		return copied

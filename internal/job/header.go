@@ -64,6 +64,8 @@ func checkHeaders(f *apperr.Faults, given map[string]string) map[string]string {
 			f.Add(field, "is there twice; case does not tell header names apart")
 		case !httpguts.ValidHeaderFieldValue(value):
 			f.Add(field, "must not hold control characters")
+		default:
+			checkSecretNames(f, field, value)
 		}
 		seen[lower] = true
 	}

@@ -190,11 +190,11 @@ func addScheduleFaults(f *apperr.Faults, err error) {
 
 func (in Input) checkRequest(f *apperr.Faults, r *Request) {
 	if required(f, "url", in.URL, r.URL == "") {
-		parsed, err := parseURL(*in.URL)
+		stored, err := storedURL(*in.URL)
 		if err != nil {
 			f.Add("url", err.Error())
 		} else {
-			r.URL = parsed.String()
+			r.URL = stored
 		}
 	}
 	r.Method = oneOf(f, "method", in.Method, r.Method, Methods...)
@@ -237,6 +237,7 @@ func checkBody(f *apperr.Faults, raw json.RawMessage) []byte {
 	case bytes.Equal(body, []byte("null")):
 		return nil
 	}
+	checkSecretNames(f, "body", string(body))
 	return bytes.Clone(body)
 }
 

@@ -52,7 +52,10 @@ type Request struct {
 	// Body is the JSON value as it was written, byte for byte; nil: none.
 	Body       []byte
 	BodySecret bool
-	Timeout    time.Duration
+	// Sealed is what the store has not opened: the values of the secrets in
+	// whose places masks stand. Nil where there are none, or they are open.
+	Sealed  []byte
+	Timeout time.Duration
 	// MaxRedirects is how many redirects are followed; at 0 a redirect is a
 	// failure.
 	MaxRedirects  int

@@ -12,6 +12,7 @@ const (
 	hostChanged   = "enter it again, the host changed"
 	wouldBeShown  = "enter it again, it would no longer be secret"
 	wouldShowMask = "must go on naming %s while its stored value is kept"
+	notReadable   = "enter it again, the stored value cannot be decrypted"
 	neverEntered  = "was masked when the job was imported; enter it before the job is made active"
 )
 
@@ -24,6 +25,7 @@ func (in Input) keepSecrets(f *apperr.Faults, r *Request, stored *Request) {
 		before = *stored
 	}
 	moved := originMoved(before.URL, r.URL)
+	r.Sealed = before.Sealed
 
 	for _, name := range sortedNames(r.Headers) {
 		entered := in.Headers.Given && r.Headers[name] != Mask
@@ -39,7 +41,7 @@ func (in Input) keepSecrets(f *apperr.Faults, r *Request, stored *Request) {
 			continue // the mask stands: the value is missing
 		}
 		r.Headers[name] = value
-		if !IsSecretHeader(name, before.SecretHeaders) {
+		if !IsSecretValue(name, value, before.SecretHeaders) {
 			continue
 		}
 		switch {
@@ -102,9 +104,18 @@ func (in Input) checkMissingSecrets(f *apperr.Faults, j *Job) {
 	}
 }
 
-// missingSecrets lists the fields that hold a mask in the place of a secret.
-// No value that somebody entered is a mask.
+// missingSecrets lists the fields whose secret was never entered. None is
+// missing while the stored values are only closed.
 func (r Request) missingSecrets() []string {
+	if r.Sealed != nil {
+		return nil
+	}
+	return r.maskedSecrets()
+}
+
+// maskedSecrets lists the fields that hold a mask in the place of a secret. No
+// value that somebody entered is a mask.
+func (r Request) maskedSecrets() []string {
 	var fields []string
 	for _, name := range sortedNames(r.Headers) {
 		if r.Headers[name] == Mask && IsSecretHeader(name, r.SecretHeaders) {

@@ -2,6 +2,7 @@ package job
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -30,17 +31,26 @@ func IsSecretHeader(name string, listed []string) bool {
 	return slices.ContainsFunc(listed, func(other string) bool { return strings.EqualFold(name, other) })
 }
 
+// IsSecretValue is IsSecretHeader for a header with a value: one that only names
+// a secret of the workspace, "Bearer {{secret.NAME}}", holds nothing to hide.
+func IsSecretValue(name, value string, listed []string) bool {
+	return IsSecretHeader(name, listed) && !onlyNamesSecrets(value)
+}
+
+// MaskedBody is Mask as a body: what a secret one reads as.
+func MaskedBody() []byte { return bytes.Clone(maskedBody) }
+
 // Masked returns the request as a person may read it: every secret replaced by
 // Mask. The receiver is not changed.
 func (r Request) Masked() Request {
 	r.Headers = maps.Clone(r.Headers)
-	for name := range r.Headers {
-		if IsSecretHeader(name, r.SecretHeaders) {
+	for name, value := range r.Headers {
+		if IsSecretValue(name, value, r.SecretHeaders) {
 			r.Headers[name] = Mask
 		}
 	}
 	if r.BodySecret && r.Body != nil {
-		r.Body = bytes.Clone(maskedBody)
+		r.Body = MaskedBody()
 	}
 	return r
 }
@@ -56,8 +66,13 @@ func (r Request) Secrets() []string {
 		}
 		secrets = append(secrets, value)
 		// "Bearer abc": the credential alone must not come back either.
-		if _, credential, found := strings.Cut(value, " "); found && credential != "" {
-			secrets = append(secrets, strings.TrimSpace(credential))
+		scheme, credential, found := strings.Cut(value, " ")
+		if credential = strings.TrimSpace(credential); !found || credential == "" {
+			continue
+		}
+		secrets = append(secrets, credential)
+		if strings.EqualFold(scheme, "Basic") {
+			secrets = append(secrets, basicParts(credential)...)
 		}
 	}
 	if r.BodySecret && r.Body != nil {
@@ -65,6 +80,20 @@ func (r Request) Secrets() []string {
 	}
 	slices.Sort(secrets)
 	return slices.Compact(secrets)
+}
+
+// basicParts are what the credential of HTTP's Basic scheme is made of: the pair
+// and the password. A user's name alone is no secret.
+func basicParts(credential string) []string {
+	pair, err := base64.StdEncoding.DecodeString(credential)
+	if err != nil {
+		return nil
+	}
+	_, password, found := strings.Cut(string(pair), ":")
+	if !found || password == "" {
+		return nil
+	}
+	return []string{string(pair), password}
 }
 
 // bodyStrings is the body and every string value in it; names of fields are no

@@ -48,7 +48,7 @@ func (s *Service) Create(ctx context.Context, in Input, by int64) (Job, error) {
 	return created, nil
 }
 
-// Get reads a job, with its secrets; show Request.Masked to people.
+// Get reads a job. Its secrets may be masked; show Request.Masked to people.
 func (s *Service) Get(ctx context.Context, id int64) (Job, error) {
 	return s.store.GetJob(ctx, id, s.now())
 }

@@ -70,7 +70,7 @@ func TestCategoriesGoWhileJobsCome(t *testing.T) {
 	t.Parallel()
 	k := newKeeper(t)
 	ctx := t.Context()
-	jobs := job.NewService(mysql.NewJobs(k.db), noScheduler{}, lookAhead, func() time.Time { return noon })
+	jobs := job.NewService(mysql.NewJobs(k.db).WithKeys(k.ring), noScheduler{}, lookAhead, func() time.Time { return noon })
 	for round := range 4 {
 		a, b := k.category(fmt.Sprint("A ", round)), k.category(fmt.Sprint("B ", round))
 		k.fill(a.ID, 30)

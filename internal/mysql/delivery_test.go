@@ -44,10 +44,10 @@ type message struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{keeper: newKeeper(t)}
-	w.store = mysql.NewExecutions(w.db)
+	w.store = mysql.NewExecutions(w.db).WithKeys(w.ring)
 	w.dispatcher = dispatch.New(w.store, w, w, func() time.Time { return w.Now() }, slog.New(slog.DiscardHandler))
 	w.executor = executor.New(w.store, w.dispatcher, w, w, slog.New(slog.DiscardHandler))
-	w.jobs = job.NewService(mysql.NewJobs(w.db), w.dispatcher, dispatch.LookAhead, w.Now)
+	w.jobs = job.NewService(mysql.NewJobs(w.db).WithKeys(w.ring), w.dispatcher, dispatch.LookAhead, w.Now)
 	w.answer = func(executor.Work) execution.Attempt {
 		return execution.Attempt{Response: &execution.Response{Status: 200}}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/execution"
+	"github.com/cronjobs/cronjobs/internal/secret"
 )
 
 // Executions is the delivery protocol's side of the database: claim, send,
@@ -22,6 +23,7 @@ import (
 type Executions struct {
 	db     *sql.DB
 	limits execution.Limits
+	ring   *secret.Ring
 }
 
 // NewExecutions makes the store, with the default limits.
@@ -31,7 +33,13 @@ func NewExecutions(db *sql.DB) *Executions {
 
 // WithLimits is the store under other limits.
 func (s *Executions) WithLimits(limits execution.Limits) *Executions {
-	return &Executions{db: s.db, limits: limits}
+	return &Executions{db: s.db, limits: limits, ring: s.ring}
+}
+
+// WithKeys is the store with keys for secrets; without them an execution that
+// has any is set aside.
+func (s *Executions) WithKeys(ring *secret.Ring) *Executions {
+	return &Executions{db: s.db, limits: s.limits, ring: ring}
 }
 
 // The host and port of a request's URL: enough to keep executions of one host

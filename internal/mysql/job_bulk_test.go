@@ -172,7 +172,7 @@ func TestBulksAndEditsAtOnce(t *testing.T) {
 	for _, id := range ids {
 		k.waitingRun(id, "schedule", "pending", 1, noon.Add(time.Minute))
 	}
-	jobs := job.NewService(mysql.NewJobs(k.db), noScheduler{}, lookAhead, func() time.Time { return noon })
+	jobs := job.NewService(mysql.NewJobs(k.db).WithKeys(k.ring), noScheduler{}, lookAhead, func() time.Time { return noon })
 	var wg sync.WaitGroup
 	for worker := range 4 {
 		wg.Go(func() {

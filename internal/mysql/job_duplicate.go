@@ -27,7 +27,7 @@ const (
 func (s *Jobs) DuplicateJob(ctx context.Context, id int64, now time.Time, copied func(source job.Job) job.Job) (job.Job, error) {
 	var created job.Job
 	err := changingJobs(ctx, s.db, func(tx *sql.Tx) error {
-		source, err := lockJob(ctx, tx, id, now)
+		source, err := s.lockJob(ctx, tx, id, now)
 		if err != nil {
 			return jobError(err)
 		}
@@ -40,7 +40,7 @@ func (s *Jobs) DuplicateJob(ctx context.Context, id int64, now time.Time, copied
 			if wanted.Name, err = freeCopyName(ctx, tx, source.Name); err != nil {
 				return err
 			}
-			wanted.ID, err = insertJob(ctx, tx, wanted)
+			wanted.ID, err = insertJob(ctx, tx, newSealer(s.ring, tx, now), wanted)
 			if err == nil || try == copyTries || !isDuplicate(err) {
 				break
 			}

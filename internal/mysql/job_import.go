@@ -22,7 +22,7 @@ func (s *Jobs) ImportJobs(ctx context.Context, query job.ImportQuery, now time.T
 	decide func(found job.ImportFound) (*job.ImportPlan, error),
 ) error {
 	return changingJobs(ctx, s.db, func(tx *sql.Tx) error {
-		found, err := findForImport(ctx, tx, query, now)
+		found, err := s.findForImport(ctx, tx, query, now)
 		if err != nil {
 			return err
 		}
@@ -36,10 +36,11 @@ func (s *Jobs) ImportJobs(ctx context.Context, query job.ImportQuery, now time.T
 		if err := insertCategories(ctx, tx, plan); err != nil {
 			return err
 		}
-		if err := replaceJobs(ctx, tx, plan.Update, now); err != nil {
+		seal := newSealer(s.ring, tx, now)
+		if err := replaceJobs(ctx, tx, seal, plan.Update, now); err != nil {
 			return err
 		}
-		if err := insertJobs(ctx, tx, plan.Create); err != nil {
+		if err := insertJobs(ctx, tx, seal, plan.Create); err != nil {
 			return err
 		}
 		return recordImport(ctx, tx, found, plan)
@@ -64,7 +65,7 @@ func recordImport(ctx context.Context, tx *sql.Tx, found job.ImportFound, plan *
 
 // findForImport reads the jobs and categories that an import names. Categories
 // are locked against changes, and so are jobs that may be replaced.
-func findForImport(ctx context.Context, tx *sql.Tx, query job.ImportQuery, now time.Time) (job.ImportFound, error) {
+func (s *Jobs) findForImport(ctx context.Context, tx *sql.Tx, query job.ImportQuery, now time.Time) (job.ImportFound, error) {
 	found := job.ImportFound{Jobs: map[string]job.Job{}, CategoryByID: map[int64]job.CategoryRef{}, CategoryByKey: map[string]job.CategoryRef{}}
 	jobs, err := jobsByName(ctx, tx, query.NameKeys)
 	if err != nil {
@@ -79,6 +80,11 @@ func findForImport(ctx context.Context, tx *sql.Tx, query job.ImportQuery, now t
 		full := selectJobs(goqu.T("jobs").As("j"), now).Where(jobTable.Col("id").In(idsOf(jobs)), notDeleted)
 		if jobs, err = queryAll(ctx, tx, full, scanJob); err != nil {
 			return found, err
+		}
+		for i := range jobs {
+			if err := openForPerson(ctx, s.ring, tx, &jobs[i]); err != nil {
+				return found, err
+			}
 		}
 	}
 	for _, j := range jobs {
@@ -207,7 +213,7 @@ func insertCategories(ctx context.Context, tx *sql.Tx, plan *job.ImportPlan) err
 }
 
 // insertJobs stores new jobs in their order and sets their ids.
-func insertJobs(ctx context.Context, tx *sql.Tx, jobs []job.Job) error {
+func insertJobs(ctx context.Context, tx *sql.Tx, seal *sealer, jobs []job.Job) error {
 	if len(jobs) == 0 {
 		return nil
 	}
@@ -237,7 +243,7 @@ func insertJobs(ctx context.Context, tx *sql.Tx, jobs []job.Job) error {
 	for i := range jobs {
 		j := &jobs[i]
 		j.ID = idByKey[keys[i]]
-		if requests[i], err = requestRecord(j.ID, j.Revision, j.Request, j.CreatedAt); err != nil {
+		if requests[i], err = requestRecord(ctx, seal, j.ID, j.Revision, j.Request, j.CreatedAt); err != nil {
 			return err
 		}
 	}
@@ -245,7 +251,7 @@ func insertJobs(ctx context.Context, tx *sql.Tx, jobs []job.Job) error {
 }
 
 // replaceJobs is applyChange for many jobs whose every field may have changed.
-func replaceJobs(ctx context.Context, tx *sql.Tx, changes []job.Change, now time.Time) error {
+func replaceJobs(ctx context.Context, tx *sql.Tx, seal *sealer, changes []job.Change, now time.Time) error {
 	changes = slices.SortedFunc(slices.Values(changes), func(a, b job.Change) int { return cmp.Compare(a.Job.ID, b.Job.ID) })
 	cancelled := map[job.Cancel][]int64{}
 	var forgiven []int64
@@ -266,7 +272,7 @@ func replaceJobs(ctx context.Context, tx *sql.Tx, changes []job.Change, now time
 			kept = append(kept, row)
 		}
 		if change.NewRevision {
-			request, err := requestRecord(j.ID, j.Revision, j.Request, now)
+			request, err := requestRecord(ctx, seal, j.ID, j.Revision, j.Request, now)
 			if err != nil {
 				return err
 			}

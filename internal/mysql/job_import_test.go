@@ -180,7 +180,7 @@ func TestImportThatIsCutOffStoresNothing(t *testing.T) {
 	category := k.category("Reports")
 	k.create(k.input("Job 5", category.ID))
 	before := k.text("SELECT GROUP_CONCAT(CONCAT(name, version)) FROM jobs")
-	store := mysql.NewJobs(k.db)
+	store := mysql.NewJobs(k.db).WithKeys(k.ring)
 	name := "Made on the way"
 	items := k.items(300, category.ID, func(i int, in *job.Input) { in.CronPattern = new("* * * * *") })
 	for i := range items[:100] {
@@ -231,7 +231,7 @@ func TestImportsWhileTicksRun(t *testing.T) {
 	t.Parallel()
 	k := newKeeper(t)
 	category, other := k.category("Reports"), k.category("Others")
-	executions := mysql.NewExecutions(k.db)
+	executions := mysql.NewExecutions(k.db).WithKeys(k.ring)
 	ctx := t.Context()
 	stop := make(chan struct{})
 	var ticks sync.WaitGroup
@@ -256,7 +256,7 @@ func TestImportsWhileTicksRun(t *testing.T) {
 			}
 		})
 	}
-	service := job.NewService(mysql.NewJobs(k.db), idle{}, lookAhead, func() time.Time { return noon })
+	service := job.NewService(mysql.NewJobs(k.db).WithKeys(k.ring), idle{}, lookAhead, func() time.Time { return noon })
 	var writers sync.WaitGroup
 	for n := range 3 {
 		writers.Go(func() {

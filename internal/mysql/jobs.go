@@ -11,16 +11,22 @@ import (
 	"github.com/cronjobs/cronjobs/internal/apperr"
 	"github.com/cronjobs/cronjobs/internal/execution"
 	"github.com/cronjobs/cronjobs/internal/job"
+	"github.com/cronjobs/cronjobs/internal/secret"
 )
 
 // Jobs keeps jobs and their requests. It is a job.Store.
 type Jobs struct {
 	db     *sql.DB
 	census *census
+	ring   *secret.Ring
 }
 
-// NewJobs makes a store on a pool that Open made.
+// NewJobs makes a store on a pool that Open made. It has no key: secrets are
+// neither stored nor opened.
 func NewJobs(db *sql.DB) *Jobs { return &Jobs{db: db, census: &census{db: db}} }
+
+// WithKeys is the store with keys for secrets.
+func (s *Jobs) WithKeys(ring *secret.Ring) *Jobs { return &Jobs{db: s.db, census: s.census, ring: ring} }
 
 // GetJob reads a job that is not deleted.
 func (s *Jobs) GetJob(ctx context.Context, id int64, now time.Time) (job.Job, error) {
@@ -42,7 +48,7 @@ func (s *Jobs) CreateJob(ctx context.Context, categoryID int64,
 		if err != nil {
 			return err
 		}
-		if created.ID, err = insertJob(ctx, tx, created); err != nil {
+		if created.ID, err = insertJob(ctx, tx, newSealer(s.ring, tx, created.CreatedAt), created); err != nil {
 			return err
 		}
 		if created, err = getJob(ctx, tx, created.ID, created.CreatedAt); err != nil {
@@ -53,12 +59,12 @@ func (s *Jobs) CreateJob(ctx context.Context, categoryID int64,
 	return created, err
 }
 
-func insertJob(ctx context.Context, tx *sql.Tx, j job.Job) (int64, error) {
+func insertJob(ctx context.Context, tx *sql.Tx, seal *sealer, j job.Job) (int64, error) {
 	id, err := insertID(ctx, tx, dialect.Insert("jobs").Rows(jobRecord(j)))
 	if err != nil {
 		return 0, nameTaken(err, "job")
 	}
-	return id, insertRequest(ctx, tx, id, j.Revision, j.Request, j.CreatedAt)
+	return id, insertRequest(ctx, tx, seal, id, j.Revision, j.Request, j.CreatedAt)
 }
 
 // jobRecord is the row of a new job.
@@ -99,7 +105,7 @@ func (s *Jobs) UpdateJob(ctx context.Context, id, categoryID int64, now time.Tim
 ) (job.Job, error) {
 	var result job.Job
 	err := changingJobs(ctx, s.db, func(tx *sql.Tx) error {
-		current, err := lockJob(ctx, tx, id, now)
+		current, err := s.lockJob(ctx, tx, id, now)
 		if err != nil {
 			return jobError(err)
 		}
@@ -128,7 +134,7 @@ func (s *Jobs) UpdateJob(ctx context.Context, id, categoryID int64, now time.Tim
 				return job.ErrDue
 			}
 		}
-		if err := applyChange(ctx, tx, change, now); err != nil {
+		if err := applyChange(ctx, tx, newSealer(s.ring, tx, now), change, now); err != nil {
 			return err
 		}
 		if err := record(ctx, tx, change.Audited(current)); err != nil {
@@ -144,17 +150,23 @@ func (s *Jobs) UpdateJob(ctx context.Context, id, categoryID int64, now time.Tim
 }
 
 // lockJob locks a job's row alone, and then reads it with all that belongs to
-// it: a locking read of the join would lock the others' rows as well.
-func lockJob(ctx context.Context, tx *sql.Tx, id int64, now time.Time) (job.Job, error) {
+// it, its secrets included: a locking read of the join would lock the others'
+// rows as well.
+func (s *Jobs) lockJob(ctx context.Context, tx *sql.Tx, id int64, now time.Time) (job.Job, error) {
 	lock := dialect.From(goqu.T("jobs").As("j")).Select(jobTable.Col("id")).
 		Where(jobTable.Col("id").Eq(id), notDeleted).ForUpdate(goqu.Wait)
 	if _, err := queryOne(ctx, tx, lock, scanInto[int64]); err != nil {
 		return job.Job{}, err
 	}
-	return getJob(ctx, tx, id, now)
+	found, err := getJob(ctx, tx, id, now)
+	if err != nil {
+		return job.Job{}, err
+	}
+	err = openForPerson(ctx, s.ring, tx, &found)
+	return found, err
 }
 
-func applyChange(ctx context.Context, tx *sql.Tx, change job.Change, now time.Time) error {
+func applyChange(ctx context.Context, tx *sql.Tx, seal *sealer, change job.Change, now time.Time) error {
 	j := change.Job
 	if err := cancelWaiting(ctx, tx, []int64{j.ID}, change.Cancel, now); err != nil {
 		return err
@@ -173,7 +185,7 @@ func applyChange(ctx context.Context, tx *sql.Tx, change job.Change, now time.Ti
 		return nameTaken(err, "job")
 	}
 	if change.NewRevision {
-		if err := insertRequest(ctx, tx, j.ID, j.Revision, j.Request, now); err != nil {
+		if err := insertRequest(ctx, tx, seal, j.ID, j.Revision, j.Request, now); err != nil {
 			return err
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/cronjobs/cronjobs/internal/job"
 	"github.com/cronjobs/cronjobs/internal/mysql"
 	"github.com/cronjobs/cronjobs/internal/mysql/mysqltest"
+	"github.com/cronjobs/cronjobs/internal/secret"
 )
 
 var noon = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
@@ -31,6 +32,7 @@ const lookAhead = 4 * time.Minute
 type keeper struct {
 	t          *testing.T
 	db         *sql.DB
+	ring       *secret.Ring
 	jobs       *job.Service
 	categories *job.Categories
 	now        time.Time
@@ -40,9 +42,9 @@ type keeper struct {
 
 func newKeeper(t *testing.T) *keeper {
 	t.Helper()
-	k := &keeper{t: t, db: mysqltest.New(t), now: noon}
+	k := &keeper{t: t, db: mysqltest.New(t), ring: mysqltest.Keys(t), now: noon}
 	clock := func() time.Time { return k.now }
-	store := mysql.NewJobs(k.db)
+	store := mysql.NewJobs(k.db).WithKeys(k.ring)
 	k.jobs = job.NewService(store, k, lookAhead, clock)
 	k.categories = job.NewCategories(mysql.NewCategories(k.db), store, clock)
 	return k

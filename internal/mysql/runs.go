@@ -131,22 +131,32 @@ func (s *Executions) bringUpToDate(ctx context.Context, works []executor.Work) e
 		return nil
 	}
 	type present struct {
-		jobID   int64
-		request job.Request
-		broken  error
+		jobID    int64
+		revision int
+		request  job.Request
+		broken   error
 	}
 	args := ids(replays, func(w executor.Work) int64 { return w.JobID })
 	found, err := queryAllSQL(ctx, s.db, func(rows *sql.Rows) (p present, err error) {
 		var row requestRow
-		if err := rows.Scan(append([]any{&p.jobID}, row.targets()...)...); err != nil {
+		if err := rows.Scan(append([]any{&p.jobID, &p.revision}, row.targets()...)...); err != nil {
 			return p, err
 		}
 		p.request, p.broken = row.request()
 		return p, nil
-	}, "SELECT j.id, "+requestColumnsOfR+` FROM jobs j JOIN job_requests r ON r.job_id = j.id AND r.revision = j.revision
+	}, "SELECT j.id, r.revision, "+requestColumnsOfR+` FROM jobs j JOIN job_requests r ON r.job_id = j.id AND r.revision = j.revision
 		WHERE j.id IN (`+placeholders(len(args))+")", args...)
 	if err != nil {
 		return err
+	}
+	for i := range found {
+		p := &found[i]
+		if p.broken != nil {
+			continue
+		}
+		if p.broken = openRequest(ctx, s.ring, s.db, p.jobID, p.revision, &p.request); p.broken != nil && isDatabase(p.broken) {
+			return p.broken
+		}
 	}
 	for i := range works {
 		for _, p := range found {

@@ -42,7 +42,13 @@ func (s *Executions) Load(ctx context.Context, refs []execution.Ref) ([]executor
 	works, err := queryAllSQL(ctx, s.db, scanWork,
 		selectWork+"WHERE e.id IN ("+placeholders(len(args))+") AND e.status IN ('pending', 'queued') ORDER BY e.id", args...)
 	if err == nil {
+		err = s.openWorks(ctx, works)
+	}
+	if err == nil {
 		err = s.bringUpToDate(ctx, works)
+	}
+	if err == nil {
+		err = s.fillVaults(ctx, works)
 	}
 	if err != nil {
 		return nil, translate(err)
@@ -52,6 +58,23 @@ func (s *Executions) Load(ctx context.Context, refs []execution.Ref) ([]executor
 		named[ref] = true
 	}
 	return slices.DeleteFunc(works, func(w executor.Work) bool { return !named[execution.Ref{ID: w.ID, Attempt: w.Attempt}] }), nil
+}
+
+// openWorks opens the secrets of works. One that cannot be opened is set aside,
+// and does not hold up the others.
+func (s *Executions) openWorks(ctx context.Context, works []executor.Work) error {
+	for i := range works {
+		w := &works[i]
+		if w.Broken != nil || w.Request.Sealed == nil {
+			continue
+		}
+		err := openRequest(ctx, s.ring, s.db, w.JobID, w.Revision, &w.Request)
+		if err != nil && isDatabase(err) {
+			return err
+		}
+		w.Broken = err
+	}
+	return nil
 }
 
 // Start makes waiting rows running. What was started is what is read back by a

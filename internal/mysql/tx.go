@@ -209,6 +209,13 @@ func hasNumber(err error, numbers ...uint16) bool {
 	return false
 }
 
+// isDatabase reports an error of the server or of the connection to it.
+func isDatabase(err error) bool {
+	var e *driverpkg.MySQLError
+	return errors.As(err, &e) || errors.Is(err, sql.ErrTxDone) || errors.Is(err, driver.ErrBadConn) ||
+		errors.Is(err, driverpkg.ErrInvalidConn) || errors.Is(err, context.Canceled)
+}
+
 func isDuplicate(err error) bool { return hasNumber(err, errDuplicate) }
 
 func isRetryable(err error) bool {

@@ -22,6 +22,7 @@ import (
 	"github.com/cronjobs/cronjobs/infra/local/sqsserver"
 	"github.com/cronjobs/cronjobs/internal/app"
 	"github.com/cronjobs/cronjobs/internal/config"
+	"github.com/cronjobs/cronjobs/internal/secret"
 )
 
 // Options say what to start.
@@ -117,6 +118,9 @@ func Start(ctx context.Context, opts Options) (_ *System, err error) {
 	return s, nil
 }
 
+// SecretsKeyFile is where a data directory keeps the key of stored secrets.
+const SecretsKeyFile = "secrets.key"
+
 // configure completes the configuration with what this machine provides.
 func (s *System) configure(ctx context.Context, dir string) (config.Config, error) {
 	cfg := s.opts.Config
@@ -126,6 +130,12 @@ func (s *System) configure(ctx context.Context, dir string) (config.Config, erro
 	}
 	cfg.JWT.Secret, cfg.AdminEmail, cfg.AdminPassword = keys.jwtSecret(), keys.AdminEmail, config.Secret(keys.AdminPassword)
 	s.AdminEmail, s.AdminPassword = keys.AdminEmail, keys.AdminPassword
+	if cfg.Secrets == (config.SecretsKey{}) {
+		cfg.Secrets.KeyFile = filepath.Join(dir, SecretsKeyFile)
+		if err := secret.EnsureFile(cfg.Secrets.KeyFile); err != nil {
+			return cfg, err
+		}
+	}
 	if cfg.EgressAllow == nil {
 		cfg.EgressAllow = app.Loopback
 	}
