@@ -56,12 +56,14 @@ func newHouse(t *testing.T) *house {
 	if _, err := account.EnsureAdmin(t.Context(), store, houseEmail, housePassword, noon); err != nil {
 		t.Fatal(err)
 	}
-	jobs := mysql.NewJobs(db)
+	keys := mysqltest.Keys(t)
+	jobs := mysql.NewJobs(db).WithKeys(keys)
 	dispatcher := dispatch.New(mysql.NewExecutions(db), noQueue{}, noQueue{}, clock, nil)
 	tr := newTrial(t, func(deps *Deps) {
 		deps.Accounts = accounts
 		deps.Categories = job.NewCategories(mysql.NewCategories(db), jobs, clock)
 		deps.Jobs = job.NewService(jobs, dispatcher, 4*time.Minute, clock)
+		deps.Secrets = job.NewSecrets(mysql.NewSecrets(db, keys), clock)
 		deps.Runner, deps.History = dispatcher, mysql.NewHistory(db)
 		deps.Summaries, deps.Remover = mysql.NewRollups(db), mysql.NewRetention(db)
 		deps.Replies, deps.Audit = mysql.NewReplies(db), mysql.NewAudit(db)
@@ -207,6 +209,13 @@ func TestEveryChangeLeavesOneEntry(t *testing.T) {
 		"POST /jobs/bulk": {ok: func() ask { return ask{body: `{"action":"delete","ids":[` + newJob() + `]}`} }, late: func() ask {
 			return ask{body: `{"action":"move","categoryId":9007199254740991,"ids":[` + newJob() + `]}`}
 		}, want: "job.delete job"},
+		"PUT /secrets/{name}": {ok: func() ask { return ask{"/secrets/FRESH", `{"value":"s3cr3t-value","allowedHosts":["example.com"]}`} }, late: func() ask {
+			return ask{"/secrets/FRESH", `{"value":"s3cr3t-value","allowedHosts":["*.com"]}`}
+		}, want: "secret.write secret"},
+		"DELETE /secrets/{name}": {ok: func() ask {
+			h.call(h.token, "PUT", "/secrets/OLD", `{"value":"s3cr3t-value","allowedHosts":["example.com"]}`)
+			return ask{target: "/secrets/OLD"}
+		}, late: func() ask { return ask{target: "/secrets/NONE"} }, want: "secret.delete secret"},
 		"DELETE /history":            {ok: func() ask { old(); return ask{target: "/history?before=2025-06-01T00:00:00Z"} }, late: func() ask { return ask{target: "/history?before=2099-06-01T00:00:00Z"} }, want: "history.delete history"},
 		"DELETE /auth/sessions/{id}": {ok: func() ask { return ask{target: "/auth/sessions/" + h.otherSession(houseEmail)} }, late: func() ask { return ask{target: "/auth/sessions/9007199254740991"} }, want: "auth.session_end session"},
 		// Last in the table's order below, since it ends other sessions.

@@ -2,7 +2,6 @@ package job
 
 import (
 	"encoding/json"
-	"net/url"
 	"strings"
 
 	"github.com/cronjobs/cronjobs/internal/audit"
@@ -84,6 +83,15 @@ func (c Change) AuditedBriefly(before Job) audit.Entry {
 	return entry
 }
 
+// Audited is the entry of a secret of the workspace that was written: where it
+// may go, and never what it is.
+func (w WorkspaceSecret) Audited() audit.Entry {
+	return audit.Entry{
+		Action: audit.SecretWrite, Entity: audit.Secret, EntityName: w.Name,
+		After: audit.Created([]audit.Field{{Name: "value", Value: Mask}, {Name: "allowedHosts", Value: w.AllowedHosts}}),
+	}
+}
+
 func (c Category) audited() []audit.Field {
 	var description any
 	if c.Description != nil {
@@ -121,11 +129,11 @@ func (c Category) AuditedDeletion(reassignedTo int64) audit.Entry {
 
 // MaskQuery hides the values of a URL's query, which often hold keys.
 func MaskQuery(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil || u.RawQuery == "" {
+	base, query, found := strings.Cut(raw, "?")
+	if !found || query == "" {
 		return raw
 	}
-	parts := strings.Split(u.RawQuery, "&")
+	parts := strings.Split(query, "&")
 	for i, part := range parts {
 		if name, _, found := strings.Cut(part, "="); found {
 			parts[i] = name + "=" + Mask
@@ -133,6 +141,5 @@ func MaskQuery(raw string) string {
 			parts[i] = Mask
 		}
 	}
-	u.RawQuery = strings.Join(parts, "&")
-	return u.String()
+	return base + "?" + strings.Join(parts, "&")
 }

@@ -20,9 +20,6 @@ const (
 	maxSecretName = 64
 )
 
-// SecretNamePattern is what a secret's name looks like.
-const SecretNamePattern = `^[A-Za-z_][A-Za-z0-9_]{0,63}$`
-
 func isSecretName(name string) bool {
 	if name == "" || len(name) > maxSecretName || name[0] >= '0' && name[0] <= '9' {
 		return false

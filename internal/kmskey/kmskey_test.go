@@ -31,7 +31,7 @@ func fakeKMS(t *testing.T) (endpoint string, asked *atomic.Int32) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
 		var in struct {
-			KeyId             string //nolint:revive // as it is called there
+			KeyId             string
 			KeySpec           string
 			CiphertextBlob    []byte
 			EncryptionContext map[string]string

@@ -234,6 +234,7 @@ func TestDuplicate(t *testing.T) {
 		names = append(names, copied.Name)
 		want := source
 		want.ID, want.Name, want.Status, want.NextRunAt, want.CreatedBy = copied.ID, copied.Name, job.Inactive, nil, 9
+		want.Request, copied.Request = k.opened(source.ID).Request, k.opened(copied.ID).Request
 		if diff := cmp.Diff(want, copied); diff != "" {
 			t.Errorf("the copy (-want +got):\n%s", diff)
 		}

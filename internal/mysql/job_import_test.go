@@ -53,13 +53,10 @@ func TestImportStoresWhatCreatingStores(t *testing.T) {
 	}
 	in := k.input("Created", category.ID)
 	full(&in)
-	want := k.create(in)
+	want := k.opened(k.create(in).ID)
 	done := k.mustImport(k.items(2, category.ID, func(_ int, in *job.Input) { full(in) }), job.ImportOptions{By: 5})
 	for i, one := range done {
-		got, err := k.jobs.Get(t.Context(), one.ID)
-		if err != nil {
-			t.Fatal(err)
-		}
+		got := k.opened(one.ID)
 		if got.Name != fmt.Sprintf("Job %d", i) || got.Request.URL != fmt.Sprintf("https://example.com/Job-%d", i) {
 			t.Errorf("item %d became %s, which calls %s", i, got.Name, got.Request.URL)
 		}

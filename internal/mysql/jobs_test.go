@@ -144,7 +144,7 @@ func TestCreateAndReadBack(t *testing.T) {
 		CreatedBy: 5, CreatedAt: noon.Add(123 * time.Millisecond), UpdatedAt: noon.Add(123 * time.Millisecond),
 		Category: job.CategoryRef{ID: category.ID, Name: "Reports", Color: "#123456", Status: job.CategoryActive},
 	}
-	if diff := cmp.Diff(want, created); diff != "" {
+	if diff := cmp.Diff(want, k.opened(created.ID)); diff != "" {
 		t.Error(diff)
 	}
 	read, err := k.jobs.Get(t.Context(), created.ID)
@@ -581,4 +581,17 @@ func TestConcurrentEdits(t *testing.T) {
 	if got := k.text("SELECT COUNT(*) FROM job_requests WHERE job_id = ?", j.ID); got != fmt.Sprint(after.Revision) {
 		t.Errorf("%s requests at revision %d", got, after.Revision)
 	}
+}
+
+// opened reads a job with its secrets, as whoever changes it finds it.
+func (k *keeper) opened(id int64) (found job.Job) {
+	k.t.Helper()
+	_, err := mysql.NewJobs(k.db).WithKeys(k.ring).UpdateJob(k.t.Context(), id, 0, k.now, func(current job.Job, _ *job.CategoryRef) (job.Change, error) {
+		found = current
+		return job.Change{Job: current, Nothing: true}, nil
+	})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return found
 }

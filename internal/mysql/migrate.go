@@ -32,7 +32,8 @@ func migrator(db *sql.DB, log *slog.Logger) (*goose.Provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("migrations: %w", err)
 	}
-	provider, err := goose.NewProvider(goose.DialectMySQL, db, migrations.FS, goose.WithLocker(locker), goose.WithSlog(log))
+	provider, err := goose.NewProvider(goose.DialectMySQL, db, migrations.FS, goose.WithLocker(locker), goose.WithSlog(log),
+		goose.WithAllowOutofOrder(true)) // numbers are given out before the files are merged
 	if err != nil {
 		return nil, fmt.Errorf("migrations: %w", err)
 	}

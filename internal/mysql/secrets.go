@@ -10,6 +10,7 @@ import (
 	"github.com/doug-martin/goqu/v9"
 
 	"github.com/cronjobs/cronjobs/internal/apperr"
+	"github.com/cronjobs/cronjobs/internal/audit"
 	"github.com/cronjobs/cronjobs/internal/executor"
 	"github.com/cronjobs/cronjobs/internal/job"
 	"github.com/cronjobs/cronjobs/internal/secret"
@@ -49,15 +50,19 @@ func (s *Secrets) PutSecret(ctx context.Context, w job.WorkspaceSecret) (created
 			"sealed": sealed, "key_version": version, "allowed_hosts": string(hosts),
 			"updated_at": utc(w.UpdatedAt), "updated_by": idOrNull(w.UpdatedBy),
 		}
-		if !created {
+		if created {
+			row["name"], row["created_at"] = w.Name, utc(w.CreatedAt)
+			_, err = exec(ctx, tx, dialect.Insert("secrets").Rows(row))
+		} else {
 			_, err = exec(ctx, tx, dialect.Update("secrets").Set(row).Where(goqu.C("name").Eq(w.Name)))
+		}
+		switch {
+		case isDuplicate(err):
+			return errLostRace
+		case err != nil:
 			return err
 		}
-		row["name"], row["created_at"] = w.Name, utc(w.CreatedAt)
-		if _, err = exec(ctx, tx, dialect.Insert("secrets").Rows(row)); isDuplicate(err) {
-			return errLostRace
-		}
-		return err
+		return record(ctx, tx, w.Audited())
 	})
 	return created, err
 }
@@ -94,7 +99,7 @@ func (s *Secrets) ListSecrets(ctx context.Context, offset, limit int) ([]job.Wor
 	if err != nil {
 		return nil, 0, translate(err)
 	}
-	page, err := queryAll(ctx, s.db, selectSecrets().Offset(uint(offset)).Limit(uint(limit)), scanSecret) //nolint:gosec // checked by the caller
+	page, err := queryAll(ctx, s.db, selectSecrets().Offset(uint(offset)).Limit(uint(limit)), scanSecret)
 	if err != nil {
 		return nil, 0, translate(err)
 	}
@@ -108,11 +113,16 @@ func (s *Secrets) ListSecrets(ctx context.Context, offset, limit int) ([]job.Wor
 // DeleteSecret removes a secret. Jobs that name it fail from then on, without
 // calling.
 func (s *Secrets) DeleteSecret(ctx context.Context, name string) error {
-	n, err := exec(ctx, s.db, dialect.Delete("secrets").Where(goqu.C("name").Eq(name)))
-	if err == nil && n == 0 {
-		err = sql.ErrNoRows
-	}
-	return secretError(err)
+	return secretError(inTx(ctx, s.db, func(tx *sql.Tx) error {
+		n, err := exec(ctx, tx, dialect.Delete("secrets").Where(goqu.C("name").Eq(name)))
+		switch {
+		case err != nil:
+			return err
+		case n == 0:
+			return apperr.New(apperr.NotFound, "There is no such secret.")
+		}
+		return record(ctx, tx, audit.Entry{Action: audit.SecretDelete, Entity: audit.Secret, EntityName: name})
+	}))
 }
 
 // uses counts the jobs that name each secret. It reads those alone that name

@@ -23,7 +23,7 @@ type File struct {
 
 // ReadFile reads the master key from a file.
 func ReadFile(path string) (*File, error) {
-	text, err := os.ReadFile(path) //nolint:gosec // the operator names it
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("master key: %w", err)
 	}
@@ -35,8 +35,8 @@ func ReadFile(path string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	print := sha256.Sum256(append([]byte("master key "), key...))
-	return &File{name: "file:" + hex.EncodeToString(print[:6]), aead: aead}, nil
+	fingerprint := sha256.Sum256(append([]byte("master key "), key...))
+	return &File{name: "file:" + hex.EncodeToString(fingerprint[:6]), aead: aead}, nil
 }
 
 // EnsureFile makes a master key in a file that only its owner can read, unless

@@ -125,8 +125,8 @@ func (r *Ring) Seal(ctx context.Context, key DataKey, place Place, value []byte)
 	}
 	sealed := make([]byte, headBytes, headBytes+len(value)+aead.Overhead())
 	sealed[0] = form
-	binary.BigEndian.PutUint32(sealed[versionFrom:], uint32(key.Version)) //nolint:gosec // from 1 and counted by ones
-	_, _ = rand.Read(sealed[nonceFrom:headBytes])                         // crypto/rand never fails
+	binary.BigEndian.PutUint32(sealed[versionFrom:], uint32(key.Version))
+	_, _ = rand.Read(sealed[nonceFrom:headBytes]) // crypto/rand never fails
 	return aead.Seal(sealed, sealed[nonceFrom:headBytes], value, bound(sealed[:nonceFrom], place)), nil
 }
 
@@ -229,7 +229,7 @@ func newAEAD(key []byte) (cipher.AEAD, error) {
 func bound(head []byte, place Place) []byte {
 	out := append([]byte{}, head...)
 	for _, part := range []string{place.Table, place.Row, place.Field} {
-		out = binary.BigEndian.AppendUint32(out, uint32(len(part))) //nolint:gosec // a name's length
+		out = binary.BigEndian.AppendUint32(out, uint32(len(part)))
 		out = append(out, part...)
 	}
 	return out

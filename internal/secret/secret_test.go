@@ -79,8 +79,11 @@ func TestAValueOpensInItsPlaceAlone(t *testing.T) {
 		t.Errorf("sealed alike twice (%v)", err)
 	}
 	for _, place := range []secret.Place{
-		{Table: "job_requests", Row: "7/3", Field: "sealed"}, {Table: "job_requests", Row: "7/2", Field: "other"},
-		{Table: "secrets", Row: "7/2", Field: "sealed"}, {Table: "job_requests7", Row: "/2", Field: "sealed"}, {},
+		{Table: "job_requests", Row: "7/3", Field: "sealed"},
+		{Table: "job_requests", Row: "7/2", Field: "other"},
+		{Table: "secrets", Row: "7/2", Field: "sealed"},
+		{Table: "job_requests7", Row: "/2", Field: "sealed"},
+		{},
 	} {
 		if _, err := ring.Open(t.Context(), sourceOf(key), place, sealed); !errors.Is(err, secret.ErrUnreadable) {
 			t.Errorf("opened for %v: %v", place, err)
