@@ -26,7 +26,9 @@ type Jobs struct {
 func NewJobs(db *sql.DB) *Jobs { return &Jobs{db: db, census: &census{db: db}} }
 
 // WithKeys is the store with keys for secrets.
-func (s *Jobs) WithKeys(ring *secret.Ring) *Jobs { return &Jobs{db: s.db, census: s.census, ring: ring} }
+func (s *Jobs) WithKeys(ring *secret.Ring) *Jobs {
+	return &Jobs{db: s.db, census: s.census, ring: ring}
+}
 
 // GetJob reads a job that is not deleted.
 func (s *Jobs) GetJob(ctx context.Context, id int64, now time.Time) (job.Job, error) {
