@@ -24,8 +24,14 @@ type upkeep struct {
 	now       func() time.Time
 }
 
-// purgeTime is how long one tick removes what is old.
-const purgeTime = time.Second
+const (
+	// purgeTime is how long one step removes what is old.
+	purgeTime = time.Second
+	// purgeMuch is how many executions a step removes where there is much to
+	// remove: another follows then, while the tick lasts, up to purgeMost in all.
+	purgeMuch = 2000
+	purgeMost = 20 * time.Second
+)
 
 // countTime is how long one tick counts the days of the history.
 const countTime = 300 * time.Millisecond
@@ -33,7 +39,9 @@ const countTime = 300 * time.Millisecond
 func newUpkeep(db *sql.DB, env Env) upkeep {
 	return upkeep{
 		rollups: mysql.NewRollups(db), history: mysql.NewHistory(db), retention: mysql.NewRetention(db),
-		keep:      mysql.Keep{Days: env.Config.RetentionDays, Runs: env.Config.RetentionRuns},
+		keep: mysql.Keep{
+			Days: env.Config.RetentionDays, Runs: env.Config.RetentionRuns, SummaryDays: env.Config.SummaryRetentionDays,
+		},
 		auditDays: env.Config.AuditRetentionDays, now: env.Now,
 	}
 }
@@ -55,11 +63,21 @@ func (u upkeep) run(ctx context.Context) (did upkept, err error) {
 	if !inTime(ctx) || u.keep == (mysql.Keep{}) {
 		return did, folding
 	}
-	until := time.Now().Add(purgeTime)
-	var purging error
-	did.purged, purging = u.retention.Purge(ctx, u.now(), u.keep, func() bool { return inTime(ctx) && time.Now().Before(until) })
+	purging := u.purge(ctx, &did)
 	_, expiring := u.retention.PurgeExpired(ctx, u.now(), u.now().AddDate(0, 0, -u.auditDays))
 	return did, errors.Join(folding, purging, expiring)
+}
+
+func (u upkeep) purge(ctx context.Context, did *upkept) error {
+	for end := time.Now().Add(purgeMost); inTime(ctx) && time.Now().Before(end); {
+		until := time.Now().Add(purgeTime)
+		removed, err := u.retention.Purge(ctx, u.now(), u.keep, func() bool { return inTime(ctx) && time.Now().Before(until) })
+		did.purged += removed
+		if err != nil || removed < purgeMuch {
+			return err
+		}
+	}
+	return nil
 }
 
 // fold makes summaries while there is time. A repair may hold them longer than

@@ -54,6 +54,8 @@ type Config struct {
 	AllowRegistration bool `env:"ALLOW_REGISTRATION" envDefault:"false"`
 	RetentionDays     int  `env:"RETENTION_DAYS" envDefault:"30"`
 	RetentionRuns     int  `env:"RETENTION_RUNS" envDefault:"100"`
+	// SummaryRetentionDays is how long what executions add up to is kept.
+	SummaryRetentionDays int `env:"SUMMARY_RETENTION_DAYS" envDefault:"400"`
 	// AuditRetentionDays is how long entries of the audit log are kept.
 	AuditRetentionDays int           `env:"AUDIT_RETENTION_DAYS" envDefault:"365"`
 	StreamWait         time.Duration `env:"STREAM_WAIT" envDefault:"10s"`
@@ -336,6 +338,7 @@ func (c *Config) check(program Program, already []string) []string {
 		fault("JOB_FAILED_SPAN", "must be at least 0s and at most %s", days(365*24*time.Hour))
 	}
 	between("RETENTION_DAYS", c.RetentionDays, 1, 3650)
+	between("SUMMARY_RETENTION_DAYS", c.SummaryRetentionDays, 1, 3650)
 	between("AUDIT_RETENTION_DAYS", c.AuditRetentionDays, 1, 3650)
 	between("RETENTION_RUNS", c.RetentionRuns, 1, 100_000)
 

@@ -27,6 +27,8 @@ func NewRetention(db *sql.DB) *Retention { return &Retention{db: db} }
 type Keep struct {
 	Days int
 	Runs int
+	// SummaryDays is how long what executions add up to is kept; 0 is for good.
+	SummaryDays int
 }
 
 const (
@@ -66,6 +68,9 @@ func (s *Retention) Purge(ctx context.Context, now time.Time, keep Keep, more fu
 	step := min(purgeJobs, max(1, purgeRuns/keep.Runs))
 	walked, err := queryAllSQL(ctx, s.db, scanInto[int64], "SELECT id FROM jobs WHERE id > ? ORDER BY id LIMIT ?", last, step)
 	if err != nil {
+		return 0, translate(err)
+	}
+	if err := s.expireSummaries(ctx, walked, now, keep, more); err != nil {
 		return 0, translate(err)
 	}
 	aged, err := s.agedJobs(ctx, walked, now, keep)

@@ -90,6 +90,39 @@ func TestPurgeKeepsDaysOrRunsWhicheverIsMore(t *testing.T) {
 	}
 }
 
+// Summaries go later than the history, and a repair does not bring them back
+// where a seldom job's history is older than they.
+func TestPurgeExpiresSummaries(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	seldom, busy := w.daily("Seldom"), w.daily("Busy")
+	w.ranDaily(seldom, 390, 20)
+	w.ranDaily(busy, 1, 5)
+	store := mysql.NewRollups(w.db)
+	if _, err := store.Repair(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	retention := mysql.NewRetention(w.db)
+	keep := mysql.Keep{Days: 30, Runs: 100, SummaryDays: 400}
+	if removed, err := retention.Purge(t.Context(), noon, keep, always); err != nil || removed != 0 {
+		t.Fatal(removed, err)
+	}
+	const left = "SELECT CONCAT_WS(' ', (SELECT COUNT(*) FROM rollups), (SELECT COUNT(*) FROM rollup_totals WHERE span = 'hour'), " +
+		"(SELECT COUNT(*) FROM rollup_totals WHERE span = 'category_day'), (SELECT COUNT(*) FROM rollup_totals WHERE start < ?))"
+	limit := noon.Truncate(24*time.Hour).AddDate(0, 0, -400)
+	for range 2 {
+		if got := w.text(left, limit); got != "16 16 16 0" {
+			t.Errorf("left are %s", got)
+		}
+		if done, err := store.Repair(t.Context(), false); err != nil || done.Hours != 0 {
+			t.Errorf("a repair changed %d hours: %v", done.Hours, err)
+		}
+	}
+	if left := w.text("SELECT COUNT(*) FROM executions"); left != "25" {
+		t.Errorf("%s executions are left, want all 25", left)
+	}
+}
+
 // A walk that has no time for more goes on where it was, and comes round again.
 func TestPurgeGoesOnWhereItStopped(t *testing.T) {
 	t.Parallel()

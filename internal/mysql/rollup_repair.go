@@ -119,6 +119,9 @@ type recount struct {
 	// folded and pending are the summary together; folded by category.
 	folded  map[rollupKey]*execution.Summary
 	pending map[jobHour]*execution.Summary
+	// expired is the time before which summaries are not kept, though history
+	// may be.
+	expired time.Time
 }
 
 // recountOf reads all in one statement, which sees one state of the database.
@@ -132,6 +135,7 @@ func recountOf(ctx context.Context, q querier, jobs []int64) (*recount, error) {
 	of := " IN (" + placeholders(len(args)) + ")"
 	query := strings.Join([]string{
 		"SELECT 'job' AS kind, id, NULL AS at, category_id, '' AS status, NULL AS instants, " + nothing + ", NULL AS started, NULL AS ended FROM jobs WHERE id" + of,
+		"SELECT 'expired', 0, NULL, position, '', NULL, " + nothing + ", NULL, NULL FROM upkeep WHERE name = '" + summariesExpired + "'",
 		"SELECT 'purged', job_id, purged_before, 0, '', NULL, " + nothing + ", NULL, NULL FROM job_stats WHERE job_id" + of,
 		"SELECT 'rollup', job_id, hour, category_id, '', NULL, " + summaryColumns + ", NULL, NULL FROM rollups WHERE job_id" + of,
 		"SELECT 'pending', 0, NULL, 0, '', NULL, 0, 0, 0, 0, 0, 0, 0, 0, samples, 0, 0, NULL, NULL, NULL FROM rollup_deltas",
@@ -162,6 +166,8 @@ func (c *recount) read(rows *sql.Rows, jobs []int64) error {
 	switch kind {
 	case "job":
 		c.categories[jobID] = category
+	case "expired":
+		c.expired = time.Unix(category, 0).UTC()
 	case "purged":
 		c.purged[jobID] = at.Time
 	case "rollup":
@@ -202,7 +208,7 @@ func (c *recount) faults() []RollupFault {
 	var faults []RollupFault
 	for key, sum := range stored {
 		hour := time.Unix(key.hour, 0).UTC()
-		if counted := summaryAt(c.counted, key); !counted.Equal(sum) && !hour.Before(c.purged[key.jobID]) {
+		if counted := summaryAt(c.counted, key); !counted.Equal(sum) && !hour.Before(c.purged[key.jobID]) && !hour.Before(c.expired) {
 			faults = append(faults, RollupFault{JobID: key.jobID, Hour: hour, Stored: *sum, Counted: *counted})
 		}
 	}

@@ -16,8 +16,8 @@ import (
 )
 
 const tableHead = `
-| request | requests/s | p50 ms | p99 ms | bar ms | p99 ÷ bar |
-|---|---|---|---|---|---|`
+| request | requests/s | p50 ms | p99 ms | bar ms | p99 ÷ bar | alone: p50 ms | p99 ms |
+|---|---|---|---|---|---|---|---|`
 
 // bencher asks the system as its first admin.
 type bencher struct {
@@ -88,19 +88,34 @@ func (b *bencher) measure(ctx context.Context, r request, rounds int, spent time
 			return "", fmt.Errorf("GET %s answered %d", path, status)
 		}
 	}
+	together, err := b.rounds(ctx, r, b.connections, rounds, spent)
+	if err != nil {
+		return "", err
+	}
+	alone, err := b.rounds(ctx, r, 1, 1, spent)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("| %s | %.0f | %.1f | %.1f | %.0f | %.2f | %.1f | %.1f |",
+		r.name, together.rate, together.p50, together.p99, r.bar, together.p99/r.bar, alone.p50, alone.p99), nil
+}
+
+// figures are the medians of some rounds; the times are milliseconds.
+type figures struct{ rate, p50, p99 float64 }
+
+func (b *bencher) rounds(ctx context.Context, r request, connections, rounds int, spent time.Duration) (figures, error) {
 	var rates, medians, worst []float64
 	for round := range rounds {
-		took, whole, err := b.round(ctx, r, spent, uint64(round))
+		took, whole, err := b.round(ctx, r, connections, spent, uint64(round))
 		if err != nil {
-			return "", err
+			return figures{}, err
 		}
 		slices.Sort(took)
 		rates = append(rates, float64(len(took))/whole.Seconds())
 		medians = append(medians, took[len(took)/2])
 		worst = append(worst, took[len(took)*99/100])
 	}
-	p99 := middle(worst)
-	return fmt.Sprintf("| %s | %.0f | %.1f | %.1f | %.0f | %.2f |", r.name, middle(rates), middle(medians), p99, r.bar, p99/r.bar), nil
+	return figures{middle(rates), middle(medians), middle(worst)}, nil
 }
 
 // missing reports requests for one job, of which some are deleted.
@@ -112,14 +127,14 @@ func fine(r request, status int) bool {
 	return status == http.StatusOK || status == http.StatusNotFound && missing(r)
 }
 
-// round asks on all connections for a while; the times are milliseconds.
-func (b *bencher) round(ctx context.Context, r request, spent time.Duration, seed uint64) ([]float64, time.Duration, error) {
+// round asks on some connections at once for a while; the times are milliseconds.
+func (b *bencher) round(ctx context.Context, r request, connections int, spent time.Duration, seed uint64) ([]float64, time.Duration, error) {
 	var mu sync.Mutex
 	var all []float64
 	var failed error
 	var group sync.WaitGroup
 	began := time.Now()
-	for i := range b.connections {
+	for i := range connections {
 		group.Go(func() {
 			random := rand.New(rand.NewPCG(seed, uint64(i)))
 			var mine []float64
