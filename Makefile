@@ -183,6 +183,30 @@ $(addprefix build-,$(LAMBDA_FUNCTIONS)): build-%:
 deploy: ## Bring an environment up to date: ENV=dev|staging|prod (needs the sam and aws commands)
 	go run ./infra/deploy $(or $(ENV),$(error name the environment: make deploy ENV=dev))
 
+.PHONY: destroy
+destroy: ## Delete an environment, after asking: ENV=dev|staging|prod; the database is kept
+	go run ./infra/deploy destroy $(or $(ENV),$(error name the environment: make destroy ENV=dev))
+
+.PHONY: logs
+logs: ## Follow what an environment logs: ENV=dev|staging|prod (SINCE=10m)
+	infra/logs.sh '$(ENV)' $(or $(SINCE),10m)
+
+.PHONY: tail-execution
+tail-execution: ## Print the story of one execution from the logs: ENV= ID=
+	infra/logs.sh '$(ENV)' execution '$(ID)'
+
+.PHONY: sam-build
+sam-build: ## Build for sam local, for this machine's processor (needs the sam command)
+	infra/sam-local.sh build
+
+.PHONY: sam-local
+sam-local: ## Serve the API from its container, with MySQL and a stand-in for SQS (needs sam and Docker; PORT=)
+	infra/sam-local.sh start-api
+
+.PHONY: sam-invoke
+sam-invoke: ## Invoke a function in its container: FUNCTION=Tick EVENT=minute (needs sam and Docker)
+	infra/sam-local.sh invoke '$(FUNCTION)' '$(EVENT)'
+
 # What `sam build` calls: one target for each function's logical id.
 .PHONY: build-ApiFunction build-TickFunction build-ExecutorFunction build-MigrateFunction
 build-ApiFunction: FUNCTION = api

@@ -4,6 +4,7 @@
 // application finds nothing missing.
 //
 //	go run ./infra/deploy dev
+//	go run ./infra/deploy destroy dev
 //
 // It drives the SAM and AWS command lines, which must be installed and signed
 // in. Run it from the repository's root.
@@ -33,8 +34,12 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
+	destroy := len(args) == 2 && args[0] == "destroy"
+	if destroy {
+		args = args[1:]
+	}
 	if len(args) != 1 {
-		return fmt.Errorf("usage: deploy dev|staging|prod")
+		return fmt.Errorf("usage: deploy [destroy] dev|staging|prod")
 	}
 	environments, err := templatetest.Environments("samconfig.toml")
 	if err != nil {
@@ -47,6 +52,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	d := deployment{
 		environment: args[0], parameters: environments, schema: version,
 		out: out, command: command, readFile: os.ReadFile,
+	}
+	if destroy {
+		return d.destroy(ctx, os.Stdin)
 	}
 	return d.run(ctx)
 }

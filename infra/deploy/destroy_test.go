@@ -1,0 +1,124 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestDestroyAsks(t *testing.T) {
+	t.Parallel()
+	application, data := "sam delete --stack-name cron-jobs-dev --no-prompts", "sam delete --stack-name cron-jobs-data-dev --no-prompts"
+	for name, c := range map[string]struct {
+		typed, failing string
+		want           []string
+		fails          bool
+	}{
+		"nothing":             {"", "", nil, true},
+		"yes":                 {"yes\nyes\n", "", nil, true},
+		"another environment": {"prod\nprod\n", "", nil, true},
+		"the application":     {"dev\nno\n", "", []string{application}, true},
+		"both":                {"dev\ndev\n", "", []string{application, data}, false},
+		"a failure":           {"dev\ndev\n", "sam delete", []string{application}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := account{failing: c.failing}
+			var out strings.Builder
+			err := a.deployment(&out).destroy(t.Context(), strings.NewReader(c.typed))
+			if (err != nil) != c.fails {
+				t.Errorf("error %v", err)
+			}
+			if diff := cmp.Diff(c.want, a.asked); diff != "" {
+				t.Errorf("commands (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// stub puts a program of that name on a path of its own, which writes its
+// arguments down and then runs the script.
+func stub(t *testing.T, name, script string) (path string, asked func() string) {
+	t.Helper()
+	directory := t.TempDir()
+	log := filepath.Join(directory, "asked")
+	text := "#!/bin/bash\necho \"${LAMBDA_ARCH:+LAMBDA_ARCH=$LAMBDA_ARCH }$*\" >>'" + log + "'\n" + script
+	if err := os.WriteFile(filepath.Join(directory, name), []byte(text), 0o755); err != nil { //nolint:gosec // it is to be run
+		t.Fatal(err)
+	}
+	return directory, func() string {
+		text, err := os.ReadFile(log)
+		if err != nil {
+			return ""
+		}
+		return string(text)
+	}
+}
+
+// The command itself, with the two programs that it drives replaced.
+func TestCommandWithStubs(t *testing.T) {
+	t.Parallel()
+	binary := filepath.Join(t.TempDir(), "deploy")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	answers := `case "$*" in
+*describe-stacks*) echo '[{"OutputKey":"MigrateFunctionName","OutputValue":"migrate"}]' ;;
+*invoke*) echo '%s'; for last; do :; done; echo '{"version":1}' >"$last" ;;
+*get-account-settings*) echo 10 ;;
+esac
+`
+	for name, c := range map[string]struct{ invocation, says string }{
+		"an old schema":      {`{"StatusCode":200}`, "reached version 1"},
+		"migrate has failed": {`{"StatusCode":200,"FunctionError":"Unhandled"}`, "migrate failed (Unhandled)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			aws, _ := stub(t, "aws", strings.Replace(answers, "%s", c.invocation, 1))
+			sam, asked := stub(t, "sam", "")
+			command := exec.CommandContext(t.Context(), binary, "dev")
+			command.Dir = "../.."
+			command.Env = append(os.Environ(), "PATH="+aws+":"+sam+":"+os.Getenv("PATH"))
+			out, err := command.CombinedOutput()
+			if err == nil || !strings.Contains(string(out), c.says) {
+				t.Errorf("error %v: %s", err, out)
+			}
+			want := "LAMBDA_ARCH=arm64 build --config-env data-dev\nLAMBDA_ARCH=arm64 deploy --config-env data-dev\n"
+			if diff := cmp.Diff(want, asked()); diff != "" {
+				t.Errorf("sam was asked (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestStoryOfAnExecution(t *testing.T) {
+	t.Parallel()
+	aws, asked := stub(t, "aws", `case "$*" in
+*executor*) echo '2026-01-31T09:30:02 finished' ;;
+*api*) echo '2026-01-31T09:30:00 asked for' ;;
+esac
+`)
+	run := func(args ...string) (string, error) {
+		command := exec.CommandContext(t.Context(), "../logs.sh", args...)
+		command.Env = append(os.Environ(), "PATH="+aws+":"+os.Getenv("PATH"))
+		out, err := command.CombinedOutput()
+		return string(out), err
+	}
+	out, err := run("prod", "execution", "42")
+	if want := "2026-01-31T09:30:00 asked for\n2026-01-31T09:30:02 finished\n"; err != nil || out != want {
+		t.Errorf("%v: %q", err, out)
+	}
+	if want := "logs tail /cron-jobs/cron-jobs-prod/executor --since 30d --format short --filter-pattern { $.executionId = 42 }\n"; !strings.Contains(asked(), want) {
+		t.Errorf("asked %q", asked())
+	}
+	for _, args := range [][]string{{"prod", "execution", "1 } || {"}, {"prod", "execution"}, {"production"}, {}} {
+		before := asked()
+		if out, err := run(args...); err == nil || asked() != before {
+			t.Errorf("%q: %v: %s", args, err, out)
+		}
+	}
+}
