@@ -47,7 +47,7 @@ func stub(t *testing.T, name, script string) (path string, asked func() string) 
 	directory := t.TempDir()
 	log := filepath.Join(directory, "asked")
 	text := "#!/bin/bash\necho \"${LAMBDA_ARCH:+LAMBDA_ARCH=$LAMBDA_ARCH }$*\" >>'" + log + "'\n" + script
-	if err := os.WriteFile(filepath.Join(directory, name), []byte(text), 0o755); err != nil { //nolint:gosec // it is to be run
+	if err := os.WriteFile(filepath.Join(directory, name), []byte(text), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return directory, func() string {
