@@ -177,6 +177,8 @@ func (l listing) candidates() (from, where string, args []any) {
 		from = "executions e FORCE INDEX (" + l.index() + ") STRAIGHT_JOIN jobs j ON j.id = e.job_id"
 	case l.job.joined:
 		from = "jobs j FORCE INDEX (" + l.job.index + ") STRAIGHT_JOIN executions e FORCE INDEX (ix_executions_job_scheduled) ON e.job_id = j.id"
+	case l.job.ids != nil && !l.job.orError && l.q.Status != "" && l.q.Trigger == "":
+		from = "executions e FORCE INDEX (ix_executions_job_status)"
 	case l.job.ids != nil && !l.job.orError:
 		from = "executions e"
 	default:
