@@ -36,7 +36,8 @@ func NewExecutor(ctx context.Context, env Env) (handler ExecutorHandler, closeAl
 		for i, record := range event.Records {
 			bodies[i] = record.Body
 		}
-		var response events.SQSEventResponse
+		// An empty list rather than null: both mean that all is done.
+		response := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
 		for i, err := range runner.Run(ctx, bodies) {
 			if err == nil {
 				continue

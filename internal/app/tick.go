@@ -1,8 +1,10 @@
 package app
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"time"
@@ -16,6 +18,15 @@ type TickEvent struct {
 	// ResendWaiting sends a message for every waiting execution first,
 	// whatever was sent before: for when the queue has lost its messages.
 	ResendWaiting bool `json:"resendWaiting"`
+}
+
+// UnmarshalJSON passes over what is no object: whoever sends it wants a tick.
+func (e *TickEvent) UnmarshalJSON(text []byte) error {
+	if !bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
+		return nil
+	}
+	type event TickEvent
+	return json.Unmarshal(text, (*event)(e))
 }
 
 // TickResult is what a tick did, for people who invoke it by hand.

@@ -28,9 +28,9 @@ const (
 	// MissedAfter is the age from which an instant that is claimed counts as
 	// missed; younger ones are late and run.
 	MissedAfter = 120 * time.Second
-	// sendGrace is how long a claimed row may stay unsent before the next tick
-	// takes over from whoever claimed it.
-	sendGrace = 30 * time.Second
+	// SendGrace is how long a row may stay unsent before the next tick takes over
+	// from whoever was to send it.
+	SendGrace = 30 * time.Second
 	// MaxSkew is the difference between our clock and the database's above
 	// which no lease is judged.
 	MaxSkew = 5 * time.Second
@@ -63,6 +63,8 @@ type Store interface {
 	CountDue(ctx context.Context, horizon time.Time) (int, error)
 	// MarkQueued notes which waiting executions the queue acknowledged.
 	MarkQueued(ctx context.Context, now time.Time, sent []execution.Ref) error
+	// HandOver makes the unsent among these due to be sent by the next tick.
+	HandOver(ctx context.Context, now time.Time, unsent []execution.Waiting) error
 	// TakeStuck picks waiting executions whose message seems lost, pushes
 	// their next look back, and ends those whose job has stopped.
 	TakeStuck(ctx context.Context, now time.Time, request StuckRequest) ([]execution.Waiting, error)
@@ -197,14 +199,20 @@ func (d *Dispatcher) AskTickBy(ask func(ctx context.Context) error) { d.askTick 
 // askTime bounds asking for a tick.
 const askTime = time.Second
 
-// leaveToTick says that due work is left, and asks for a tick to do it.
-func (d *Dispatcher) leaveToTick(ctx context.Context, why string, attrs ...any) {
+// leaveToTick says that due work is left, and asks for a tick to do it; to send
+// these rows, too, if they are unsent.
+func (d *Dispatcher) leaveToTick(ctx context.Context, unsent []execution.Waiting, why string, attrs ...any) {
 	d.log.WarnContext(ctx, why, attrs...)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
+	defer cancel()
+	if len(unsent) > 0 {
+		if err := d.store.HandOver(ctx, d.clock(), unsent); err != nil {
+			d.log.WarnContext(ctx, "unsent rows wait for a later tick", "rows", len(unsent), "err", err)
+		}
+	}
 	if d.askTick == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
-	defer cancel()
 	if err := d.askTick(ctx); err != nil {
 		d.log.WarnContext(ctx, "a tick could not be asked for; the next one comes within its minute", "err", err)
 	}
@@ -225,25 +233,30 @@ const (
 func (d *Dispatcher) DispatchJobs(ctx context.Context, jobIDs []int64) error {
 	inTime, cancel := context.WithTimeout(ctx, inlineTime)
 	defer cancel()
-	done, err := d.dispatchJobs(inTime, jobIDs)
+	done, unsent, err := d.dispatchJobs(inTime, jobIDs)
 	if err != nil || done < len(jobIDs) {
-		d.leaveToTick(ctx, "a write's due work is left to a tick", "jobs", len(jobIDs), "done", done, "err", err)
+		d.leaveToTick(ctx, unsent, "a write's due work is left to a tick", "jobs", len(jobIDs), "done", done, "err", err)
 	}
 	return err
 }
 
-func (d *Dispatcher) dispatchJobs(ctx context.Context, jobIDs []int64) (done int, err error) {
+// dispatchJobs answers how many of the jobs are done with, and with an error the
+// rows of which some could not be sent.
+func (d *Dispatcher) dispatchJobs(ctx context.Context, jobIDs []int64) (done int, unsent []execution.Waiting, err error) {
 	rows := 0
 	var sendErr error
 	for done < len(jobIDs) && rows < inlineRows {
 		some := jobIDs[done:min(done+claimJobs, len(jobIDs))]
 		result, err := d.claim(ctx, some, nil)
 		if err != nil {
-			return done, err
+			return done, unsent, err
 		}
 		// A queue that is away keeps nothing from being recorded.
 		if sendErr == nil {
 			sendErr = d.sendInline(ctx, result.Waiting)
+		}
+		if sendErr != nil {
+			unsent = append(unsent, result.Waiting...)
 		}
 		rows += len(result.Waiting)
 		// The jobs that a full claim has left are still due: they are named
@@ -252,12 +265,12 @@ func (d *Dispatcher) dispatchJobs(ctx context.Context, jobIDs []int64) (done int
 			done += len(some)
 		}
 	}
-	return done, sendErr
+	return done, unsent, sendErr
 }
 
 // sendInline sends what a request has stored, also where the request, or its
 // time for claiming, ends meanwhile: a tick takes rows that were not sent over
-// only after sendGrace, which may be late for their instants.
+// only after SendGrace, which may be late for their instants.
 func (d *Dispatcher) sendInline(ctx context.Context, waiting []execution.Waiting) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), inlineTime)
 	defer cancel()
@@ -284,13 +297,14 @@ func (d *Dispatcher) Replay(ctx context.Context, executionID, userID int64) (exe
 
 func (d *Dispatcher) runNow(ctx context.Context, run NewRun) (execution.Execution, error) {
 	now := d.clock()
-	run.ResendAfter = now.Add(sendGrace)
+	run.ResendAfter = now.Add(SendGrace)
 	recorded, waiting, err := d.store.CreateRun(ctx, now, run)
 	if err != nil {
 		return execution.Execution{}, err
 	}
-	if err := d.sendInline(ctx, []execution.Waiting{waiting}); err != nil {
-		d.leaveToTick(ctx, "a run by hand waits for a tick", "executionId", waiting.ID, "err", err)
+	send := []execution.Waiting{waiting}
+	if err := d.sendInline(ctx, send); err != nil {
+		d.leaveToTick(ctx, send, "a run by hand waits for a tick", "executionId", waiting.ID, "err", err)
 	}
 	return recorded, nil
 }

@@ -31,6 +31,8 @@ func (s *sendStore) MarkQueued(_ context.Context, _ time.Time, sent []execution.
 	return nil
 }
 
+func (s *sendStore) HandOver(context.Context, time.Time, []execution.Waiting) error { return nil }
+
 func (s *sendStore) Claim(_ context.Context, request dispatch.ClaimRequest) (dispatch.ClaimResult, error) {
 	s.named = append(s.named, request.JobIDs)
 	if len(s.claims) == 0 {

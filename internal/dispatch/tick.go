@@ -168,7 +168,7 @@ func (d *Dispatcher) claim(ctx context.Context, jobIDs []int64, after *Place) (C
 		After:       after,
 		MaxJobs:     claimJobs,
 		MaxRows:     claimRows,
-		ResendAfter: now.Add(sendGrace),
+		ResendAfter: now.Add(SendGrace),
 		Plan:        func(due DueJob) Plan { return PlanJob(due, now, horizon) },
 	})
 }

@@ -9,8 +9,13 @@ import (
 	"github.com/cronjobs/cronjobs/internal/execution"
 )
 
-// lookEvery is how often an invocation looks for calls that hang.
-const lookEvery = time.Second
+// lookEvery is how often an invocation looks for calls that hang, and markTime
+// how long it may take to note them: meanwhile outcomes wait for the same few
+// connections.
+const (
+	lookEvery = time.Second
+	markTime  = time.Second
+)
 
 // laggards watches an invocation's calls of the fast lane and makes the jobs of
 // those that hang slow while they still do: their next executions would take
@@ -76,7 +81,9 @@ func (l *laggards) mark(jobs []int64) {
 	if len(jobs) == 0 {
 		return
 	}
-	if err := l.store.MarkSlow(l.ctx, jobs); err != nil && l.ctx.Err() == nil {
+	ctx, cancel := context.WithTimeout(l.ctx, markTime)
+	defer cancel()
+	if err := l.store.MarkSlow(ctx, jobs); err != nil && l.ctx.Err() == nil {
 		// The end of the call marks them too.
 		l.log.WarnContext(l.ctx, "jobs whose calls hang could not be marked as slow", "jobs", len(jobs), "err", err)
 	}

@@ -100,7 +100,7 @@ func brokenFailure(broken error) *execution.Failure {
 	if errors.Is(broken, secret.ErrUnreadable) {
 		return unsendable("The job's secrets cannot be decrypted; nothing was sent. Enter them again, or restore the key that they were stored under.")
 	}
-	return unsendable("The stored request cannot be read; edit the job to store it anew.")
+	return unsendable("The stored request cannot be read; enter the headers of the job again.")
 }
 
 // rendering fills texts until they become too large together.

@@ -36,6 +36,9 @@ func changeTo(current, edited Job, now time.Time) (Change, error) {
 	}
 	change.Reschedule = newSchedule || change.NewRevision || newStatus ||
 		edited.Schedulable() != current.Schedulable()
+	if change.NewRevision && edited.Request.Unreadable {
+		return Change{}, apperr.InvalidField("headers", "the stored ones cannot be read; enter them again, or null for none")
+	}
 	if change.Reschedule {
 		next, err := nextRun(edited, now)
 		if err != nil {
@@ -50,7 +53,7 @@ func changeTo(current, edited Job, now time.Time) (Change, error) {
 	switch {
 	case missing:
 		change.Job.StatusReason = reasonSecretMissing
-	case newStatus, newSchedule, change.NewRevision && current.StatusReason == reasonSecretMissing:
+	case newStatus, newSchedule, change.NewRevision && (current.StatusReason == reasonSecretMissing || current.StatusReason == ReasonUnreadable):
 		change.Job.StatusReason = ""
 	}
 	change.Job.Version++
@@ -79,7 +82,7 @@ func samePlainFields(a, b Job) bool {
 // equal reports whether two requests would be stored alike.
 func (r Request) equal(other Request) bool {
 	return r.Method == other.Method && r.URL == other.URL &&
-		maps.Equal(r.Headers, other.Headers) &&
+		maps.Equal(r.Headers, other.Headers) && r.Unreadable == other.Unreadable &&
 		slices.Equal(r.SecretHeaders, other.SecretHeaders) &&
 		(r.Body == nil) == (other.Body == nil) && bytes.Equal(r.Body, other.Body) &&
 		r.BodySecret == other.BodySecret &&

@@ -199,7 +199,7 @@ func (in Input) checkRequest(f *apperr.Faults, r *Request) {
 	}
 	r.Method = oneOf(f, "method", in.Method, r.Method, Methods...)
 	if in.Headers.Given {
-		r.Headers = nil
+		r.Headers, r.Unreadable = nil, false
 		if in.Headers.Value != nil {
 			r.Headers = checkHeaders(f, *in.Headers.Value)
 		}

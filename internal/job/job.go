@@ -46,6 +46,9 @@ type Request struct {
 	Method  string
 	URL     string
 	Headers map[string]string // nil: none
+	// Unreadable says that the stored headers cannot be read; they are missing
+	// here. It makes no calls until they are entered again.
+	Unreadable bool
 	// SecretHeaders are the header names, beyond the well-known ones, whose
 	// values are never shown again.
 	SecretHeaders []string

@@ -86,6 +86,10 @@ func (in Input) keepBody(f *apperr.Faults, r *Request, before Request, moved boo
 // inactive.
 const reasonSecretMissing = "a secret was masked when the job was imported; enter it"
 
+// ReasonUnreadable is shown as the status reason of a job whose stored headers
+// cannot be read.
+const ReasonUnreadable = "its stored headers cannot be read, so no call is made; enter them again"
+
 // checkMissingSecrets keeps a job from running whose secrets were masked when
 // it was imported: an import makes it inactive, anybody else is told.
 func (in Input) checkMissingSecrets(f *apperr.Faults, j *Job) {

@@ -375,6 +375,90 @@ func TestWhatTheQueueRefusedIsSentByALaterTick(t *testing.T) {
 	w.want(j.ID, map[string]int{"success": 1, "queued": 3}, 1)
 }
 
+// A queue that is away while rows fall due makes them late by no more than until
+// the tick after its return.
+func TestWhatTheQueueRefusedForLongIsSentOnceItIsBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.sendErr = errors.New("the queue is away")
+	j := w.minutely("Refused for long", func(in *job.Input) { in.CronPattern = new("3 12 * * *") })
+	for range 5 {
+		w.run(time.Minute)
+		if _, err := w.dispatcher.Tick(t.Context()); err != nil && !errors.Is(err, w.sendErr) {
+			t.Fatal(err)
+		}
+	}
+	w.sendErr = nil
+	w.run(time.Minute)
+	w.tick()
+	w.deliver()
+	w.want(j.ID, map[string]int{"success": 1}, 1)
+}
+
+// A write that cannot send asks for a tick, which must not wait for the rows.
+func TestWhatAWriteCouldNotSendGoesWithTheNextTick(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var asked int
+	w.dispatcher.AskTickBy(func(context.Context) error { asked++; return nil })
+	w.sendErr = errors.New("the queue is away")
+	j := w.minutely("Unsent", func(in *job.Input) { in.CronPattern = new("1 12 * * *") })
+	paused := w.minutely("By hand", func(in *job.Input) { in.Status = new("inactive") })
+	if _, err := w.dispatcher.RunNow(t.Context(), paused.ID, 1); err != nil {
+		t.Fatal(err)
+	}
+	if asked != 2 {
+		t.Errorf("a tick was asked for %d times, want 2", asked)
+	}
+	w.sendErr = nil
+	w.tick()
+	w.deliver()
+	w.want(paused.ID, map[string]int{"success": 1}, 1)
+	w.want(j.ID, map[string]int{"queued": 1}, 0)
+}
+
+// An answer to an earlier request says nothing of the present target.
+func TestAnEarlierTargetThatIsGoneStopsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const old = "https://example.com/old"
+	j := w.minutely("Moved on", func(in *job.Input) { in.URL, in.Status = new(old), new("inactive") })
+	first, err := w.dispatcher.RunNow(t.Context(), j.ID, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.deliver()
+	w.answer = func(work executor.Work) execution.Attempt {
+		if work.Request.URL != old {
+			return execution.Attempt{Response: &execution.Response{Status: 200}}
+		}
+		return execution.Attempt{
+			Response: &execution.Response{Status: 410}, Failure: &execution.Failure{Kind: execution.ErrHTTPStatus, Message: "gone"},
+		}
+	}
+	if _, err := w.jobs.Patch(t.Context(), j.ID, job.Input{URL: new("https://example.com/new"), Status: new("active")}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.dispatcher.Replay(t.Context(), first.ID, 1); err != nil {
+		t.Fatal(err)
+	}
+	w.deliver()
+	if got := w.text("SELECT status FROM jobs WHERE id = ?", j.ID); got != "active" {
+		t.Errorf("the job is %s", got)
+	}
+	// Its own answer does.
+	if _, err := w.jobs.Patch(t.Context(), j.ID, job.Input{URL: new(old)}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.dispatcher.RunNow(t.Context(), j.ID, 1); err != nil {
+		t.Fatal(err)
+	}
+	w.deliver()
+	if got := w.text("SELECT status FROM jobs WHERE id = ?", j.ID); got != "failed" {
+		t.Errorf("a job whose target is gone is %s", got)
+	}
+}
+
 func TestLostMessagesAreSentAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -682,6 +766,62 @@ func TestOneUnreadableRequestDoesNotHoldUpTheOthers(t *testing.T) {
 	w.run(61 * time.Second)
 	w.want(healthy.ID, map[string]int{"success": 1, "queued": 3}, 1)
 	w.want(broken.ID, map[string]int{"failed": 1, "queued": 3}, 0)
+}
+
+func TestAJobWhoseHeadersCannotBeReadIsShownAndMended(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	broken, healthy := w.minutely("Broken", nil), w.minutely("Beside it", nil)
+	w.exec("UPDATE job_requests SET headers = 'not json' WHERE job_id = ?", broken.ID)
+	listed, _, err := w.jobs.List(t.Context(), job.Filter{Limit: 10})
+	if err != nil || len(listed) != 2 {
+		t.Fatalf("%d jobs are listed beside %v", len(listed), err)
+	}
+	shown, err := w.jobs.Get(t.Context(), broken.ID)
+	if err != nil || shown.StatusReason != job.ReasonUnreadable {
+		t.Errorf("reason %q, %v", shown.StatusReason, err)
+	}
+	if _, err := w.jobs.Patch(t.Context(), broken.ID, job.Input{URL: new("https://example.com/new")}, nil); !apperr.Is(err, apperr.Invalid) {
+		t.Errorf("an edit that would lose the headers: %v", err)
+	}
+	if _, err := w.jobs.Pause(t.Context(), broken.ID, nil); err != nil {
+		t.Errorf("pause: %v", err)
+	}
+	none := job.Input{Headers: job.Nullable[map[string]string]{Given: true}, Status: new("active")}
+	mended, err := w.jobs.Patch(t.Context(), broken.ID, none, nil)
+	if err != nil || mended.StatusReason != "" {
+		t.Errorf("entering the headers anew: reason %q, %v", mended.StatusReason, err)
+	}
+	w.run(61 * time.Second)
+	w.want(broken.ID, map[string]int{"success": 1, "queued": 3}, 1)
+	w.want(healthy.ID, map[string]int{"success": 1, "queued": 3}, 1)
+}
+
+// Whoever has read a row before another worker made its first attempt must not
+// end the second.
+func TestAStaleDuplicateEndsNoLaterAttempt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.store = w.store.WithLimits(execution.Limits{MaxRunning: 1})
+	j := w.minutely("Slow", nil)
+	w.exec("UPDATE jobs SET lane = 'slow' WHERE id = ?", j.ID)
+	waiting, err := w.store.WaitingAfter(t.Context(), 0, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	works, err := w.store.Load(t.Context(), []execution.Ref{{ID: waiting[0].ID, Attempt: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.exec("UPDATE executions SET attempt = 2 WHERE id = ?", works[0].ID)
+	w.exec("UPDATE executions SET status = 'running' WHERE id = ?", waiting[1].ID)
+	started, err := w.store.Start(t.Context(), works[0].NotBefore, works)
+	if err != nil || started[0].Skipped != "" || started[0].Fence != 0 {
+		t.Errorf("start: %+v, %v", started, err)
+	}
+	if got := w.text("SELECT status FROM executions WHERE id = ?", works[0].ID); got == "skipped" {
+		t.Error("the second attempt was skipped for the first")
+	}
 }
 
 func TestAJobThatMovedToAnActiveCategoryIsNotCancelled(t *testing.T) {

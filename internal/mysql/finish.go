@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cronjobs/cronjobs/internal/dispatch"
 	"github.com/cronjobs/cronjobs/internal/execution"
 )
 
@@ -292,14 +293,11 @@ func retryColumns(now time.Time) []column {
 // retrySweepAt is when a tick takes a retry over from the worker that made it
 // wait: soon, or early enough before a distant instant.
 func retrySweepAt(now, notBefore time.Time) time.Time {
-	const (
-		grace = 30 * time.Second
-		ahead = 240 * time.Second
-	)
-	if at := notBefore.Add(-ahead); at.After(now.Add(grace)) {
+	soon := now.Add(dispatch.SendGrace)
+	if at := notBefore.Add(-dispatch.LookAhead); at.After(soon) {
 		return at
 	}
-	return now.Add(grace)
+	return soon
 }
 
 func responseStatus(f finishing) any {

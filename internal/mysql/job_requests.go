@@ -119,6 +119,19 @@ func (r *requestRow) request() (job.Request, error) {
 	return request, nil
 }
 
+// readable is the request without the headers that cannot be read.
+func (r requestRow) readable() (job.Request, error) {
+	r.headers = nil
+	request, err := r.request()
+	if err != nil {
+		// Which headers are secret is not known, so none may be opened.
+		r.secretHeaders, r.sealed = nil, nil
+		request, err = r.request()
+	}
+	request.Unreadable = true
+	return request, err
+}
+
 func setHeader(request *job.Request, name, value string) {
 	if request.Headers == nil {
 		request.Headers = map[string]string{}

@@ -3,6 +3,7 @@ package mysql
 import (
 	"context"
 	"database/sql"
+	"log/slog"
 	"time"
 
 	"github.com/doug-martin/goqu/v9"
@@ -91,7 +92,14 @@ func scanJob(rows *sql.Rows) (job.Job, error) {
 	if lastRunAt.Valid {
 		j.Stats.LastRunAt = &lastRunAt.V
 	}
-	j.Request, err = request.request()
+	if j.Request, err = request.request(); err != nil {
+		// One job that cannot be read must not hide the others, nor itself.
+		slog.Warn("a job's stored headers cannot be read", "jobId", j.ID, "err", err)
+		j.Request, err = request.readable()
+		if j.StatusReason == "" {
+			j.StatusReason = job.ReasonUnreadable
+		}
+	}
 	return j, err
 }
 

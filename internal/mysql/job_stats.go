@@ -103,11 +103,9 @@ func (s *Executions) judgeJobs(ctx context.Context, now time.Time, held []finish
 	if !slices.ContainsFunc(held, asksForJudgement) {
 		return nil
 	}
-	gone := map[int64]bool{}
-	for _, f := range held {
-		if f.Finished.Status == execution.Failed && s.limits.StoppedBy(f.Attempt.Response) {
-			gone[f.JobID] = true
-		}
+	gone, err := s.goneTargets(ctx, held)
+	if err != nil {
+		return err
 	}
 	args := ids(held, func(f finishing) int64 { return f.JobID })
 	found, err := queryAllSQL(ctx, s.db, func(rows *sql.Rows) (j judged, err error) {
@@ -121,7 +119,7 @@ func (s *Executions) judgeJobs(ctx context.Context, now time.Time, held []finish
 	}
 	for _, j := range found {
 		reason := s.limits.StopReason(j.failures, j.first.Time, j.last.Time)
-		if gone[j.id] {
+		if slices.Contains(gone, j.id) {
 			reason = execution.StoppedByTarget
 		}
 		if reason != "" {
@@ -137,6 +135,25 @@ func (s *Executions) judgeJobs(ctx context.Context, now time.Time, held []finish
 		}
 	}
 	return nil
+}
+
+// goneTargets tells the jobs whose target says that it is gone. An answer to an
+// earlier request, of a replay or of a run that an edit overtook, says nothing of
+// the target that the job has now.
+func (s *Executions) goneTargets(ctx context.Context, held []finishing) ([]int64, error) {
+	var said []finishing
+	for _, f := range held {
+		if f.Finished.Status == execution.Failed && s.limits.StoppedBy(f.Attempt.Response) {
+			said = append(said, f)
+		}
+	}
+	if len(said) == 0 {
+		return nil, nil
+	}
+	args := ids(said, func(f finishing) int64 { return f.ID })
+	jobs, err := queryAllSQL(ctx, s.db, scanInto[int64], `SELECT e.job_id FROM executions e
+		JOIN jobs j ON j.id = e.job_id AND j.revision = e.revision WHERE e.id IN (`+placeholders(len(args))+")", args...)
+	return jobs, translate(err)
 }
 
 // MarkSlow puts jobs into the slow lane. Their streak starts anew, or the next

@@ -48,7 +48,7 @@ type occurrences struct {
 
 func (o *occurrences) addMissed(d dueRow, now time.Time) {
 	m := d.plan.Missed
-	reason := fmt.Sprintf("%d due instants passed while the system was not running", m.Count)
+	reason := fmt.Sprintf("%d due instants up to %s passed while the system was not running", m.Count, m.Until.UTC().Format("2006-01-02 15:04:05 UTC"))
 	if m.Count == 1 {
 		reason = "its instant passed while the system was not running"
 	}

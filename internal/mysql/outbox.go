@@ -63,12 +63,7 @@ func (s *Executions) TakeStuck(ctx context.Context, now time.Time, request dispa
 				ended = append(ended, row)
 				continue
 			}
-			wait := min(dispatch.ResendFirst<<min(row.resends, 10), dispatch.ResendMost)
-			from := now
-			if row.NotBefore.After(from) {
-				from = row.NotBefore
-			}
-			later.when(row.ID, utc(from.Add(wait)))
+			later.when(row.ID, utc(nextLook(now, row, request.Acknowledged)))
 			taken = append(taken, row.Waiting)
 		}
 		if len(ended) > 0 {
@@ -89,6 +84,34 @@ func (s *Executions) TakeStuck(ctx context.Context, now time.Time, request dispa
 		return err
 	})
 	return taken, err
+}
+
+// nextLook is when a row that is sent again is looked at once more, should
+// nothing come of it. One that the queue acknowledges has that put off until
+// after its instant by MarkQueued. Until then it is as unsent as before: a queue
+// that is away must not make it later than the tick after its return.
+func nextLook(now time.Time, row stuckRow, acknowledged bool) time.Time {
+	if !acknowledged {
+		return now.Add(dispatch.SendGrace)
+	}
+	if row.NotBefore.After(now) {
+		now = row.NotBefore
+	}
+	return now.Add(min(dispatch.ResendFirst<<min(row.resends, 10), dispatch.ResendMost))
+}
+
+// HandOver makes rows whose message was not acknowledged due to be sent by the
+// next tick. The others stay as they are.
+func (s *Executions) HandOver(ctx context.Context, now time.Time, unsent []execution.Waiting) error {
+	for batch := range slices.Chunk(unsent, markBatch) {
+		args := ids(batch, func(w execution.Waiting) int64 { return w.ID })
+		if err := inOne(ctx, s.db, `UPDATE executions FORCE INDEX (PRIMARY) SET resend_after = ?
+			WHERE status = 'pending' AND resend_after > ? AND id IN (`+placeholders(len(args))+")",
+			slices.Concat([]any{utc(now), utc(now)}, args)...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func lockStuck(ctx context.Context, tx *sql.Tx, now time.Time, request dispatch.StuckRequest) ([]stuckRow, error) {

@@ -208,7 +208,8 @@ func (s *Executions) endUnwanted(ctx context.Context, tx *sql.Tx, now time.Time,
 	if err := endStopped(ctx, tx, now, stopped); err != nil {
 		return sorted{}, err
 	}
-	return result, endWorks(ctx, tx, now, result.skipped, execution.Skipped, execution.LimitOfRuns)
+	result.skipped, err = endWorks(ctx, tx, now, result.skipped, execution.Skipped, execution.LimitOfRuns)
+	return result, err
 }
 
 // updateRunning names the key of the rows: by the index of what waits, which the
@@ -271,17 +272,23 @@ func endStopped(ctx context.Context, tx *sql.Tx, now time.Time, works []executor
 		_, stopped := slices.BinarySearch(still, w.JobID)
 		return !stopped
 	})
-	return endWorks(ctx, tx, now, works, execution.Cancelled, "category inactive")
+	_, err = endWorks(ctx, tx, now, works, execution.Cancelled, "category inactive")
+	return err
 }
 
-// endWorks ends works that wait, without a call.
-func endWorks(ctx context.Context, tx *sql.Tx, now time.Time, works []executor.Work, status execution.Status, reason string) error {
+// endWorks ends works that still wait for that attempt, without a call, and
+// answers them.
+func endWorks(ctx context.Context, tx *sql.Tx, now time.Time, works []executor.Work, status execution.Status, reason string) ([]executor.Work, error) {
 	if len(works) == 0 {
-		return nil
+		return nil, nil
 	}
-	args := ids(works, func(w executor.Work) int64 { return w.ID })
-	_, err := endWaiting(ctx, tx, now, ending{status: status, reason: reason, where: "id IN (" + placeholders(len(args)) + ")", args: args})
-	return err
+	named := newTuples("id", "attempt")
+	for _, w := range works {
+		named.add(w.ID, w.Attempt)
+	}
+	where, args := named.shortest()
+	ended, err := endWaiting(ctx, tx, now, ending{status: status, reason: reason, where: where, args: args})
+	return slices.DeleteFunc(slices.Clone(works), func(w executor.Work) bool { return !slices.Contains(ended, w.ID) }), err
 }
 
 // startExclusive starts rows that also take their jobs' slots. The slot's unique
