@@ -3,7 +3,10 @@ package executor
 import (
 	"bytes"
 	"cmp"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
+	"html"
 	"net/http"
 	"net/url"
 	"slices"
@@ -24,14 +27,14 @@ type scrubber struct {
 	replacer *strings.Replacer
 }
 
-// newScrubber looks for the secrets, as they are, as JSON and forms write them.
+// newScrubber looks for the secrets, as they are and as other texts write them.
 func newScrubber(secrets []string) *scrubber {
 	var forms []string
 	for _, secret := range secrets {
 		if len(secret) < minSecret {
 			continue
 		}
-		forms = append(forms, secret, url.QueryEscape(secret), asJSON(secret, true), asJSON(secret, false))
+		forms = append(forms, written(secret)...)
 	}
 	if len(forms) == 0 {
 		return nil
@@ -44,6 +47,54 @@ func newScrubber(secrets []string) *scrubber {
 		pairs = append(pairs, form, job.Mask)
 	}
 	return &scrubber{secrets: forms, replacer: strings.NewReplacer(pairs...)}
+}
+
+// maxEncoded is the length up to which a secret is looked for in the rarer
+// encodings too, in bytes: credentials are shorter, and whole bodies are not.
+const maxEncoded = 8 << 10
+
+// written are the ways in which an answer may write a secret: as it is, in a URL,
+// in JSON, in HTML, in hexadecimal, and in base64, where it may also stand in the
+// middle of something longer.
+func written(secret string) []string {
+	forms := []string{secret, url.QueryEscape(secret), asJSON(secret, true), asJSON(secret, false)}
+	if len(secret) > maxEncoded {
+		return forms
+	}
+	inPath := url.PathEscape(secret)
+	everywhere := strings.ReplaceAll(url.QueryEscape(secret), "+", "%20")
+	inHex := hex.EncodeToString([]byte(secret))
+	forms = append(forms, inPath, everywhere, lowerEscapes(everywhere), lowerEscapes(url.QueryEscape(secret)), html.EscapeString(secret),
+		strings.ReplaceAll(asJSON(secret, false), "/", `\/`), inHex, strings.ToUpper(inHex))
+	if len(secret) < minEncoded {
+		return forms
+	}
+	// What is put into base64 may be a URL or a JSON text that holds the secret.
+	for _, text := range []string{secret, url.QueryEscape(secret), everywhere, asJSON(secret, false)} {
+		for before := range 3 {
+			// What stands in whole groups of three bytes is written alike, whatever
+			// surrounds it.
+			whole := text[(3-before)%3:]
+			whole = whole[:len(whole)/3*3]
+			forms = append(forms, base64.StdEncoding.EncodeToString([]byte(whole)), base64.URLEncoding.EncodeToString([]byte(whole)))
+		}
+	}
+	return forms
+}
+
+// minEncoded is the length from which a secret is looked for in base64, in bytes:
+// of a shorter one too few groups are left.
+const minEncoded = 8
+
+// lowerEscapes writes percent escapes with small letters.
+func lowerEscapes(escaped string) string {
+	out := []byte(escaped)
+	for i := 0; i+2 < len(out); i++ {
+		if out[i] == '%' {
+			copy(out[i+1:], bytes.ToLower(out[i+1:i+3]))
+		}
+	}
+	return string(out)
 }
 
 // asJSON is a string as it stands between the quotes of a JSON text.
