@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/execution"
@@ -90,6 +91,8 @@ func (c *Client) follow(ctx context.Context, work Work) (*http.Response, *phases
 	if err != nil {
 		return nil, &phases{}, requestError{err}
 	}
+	at := c.clock.Now()
+	sign(request.Header, work.SigningKeys, strconv.FormatInt(work.ID, 10), at, payload(work.Request.Body))
 	for hop := 0; ; hop++ {
 		watched, phases := watch(ctx)
 		response, err := c.transport.RoundTrip(request.WithContext(watched))
@@ -110,6 +113,7 @@ func (c *Client) follow(ctx context.Context, work Work) (*http.Response, *phases
 		}
 		// Not read: what a redirect says besides is of no use, and may hang.
 		_ = response.Body.Close()
+		signAgain(next, work, at)
 		request = next
 	}
 }

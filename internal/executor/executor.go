@@ -61,6 +61,10 @@ type Work struct {
 	// Vault holds the workspace's secrets that the request names, by name; one
 	// that does not exist is not in it.
 	Vault map[string]VaultSecret
+	// SealedKeys are the signing keys as they are stored; nil: there are none.
+	SealedKeys []byte
+	// SigningKeys sign the request, those that still do; nil: it is not signed.
+	SigningKeys []job.SigningKey
 	// Broken is why the stored request cannot be read; nil normally. Such an
 	// execution fails without a call.
 	Broken error

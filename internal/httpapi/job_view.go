@@ -79,6 +79,7 @@ func viewJob(ctx context.Context, j job.Job) jobView {
 		NextRunAt: timestampOf(j.NextRunAt), LastRunAt: timestampOf(j.Stats.LastRunAt),
 		ConsecutiveFailures: j.Stats.ConsecutiveFailures,
 		TotalExecutions:     j.Stats.TotalExecutions, SuccessCount: j.Stats.SuccessCount,
+		Signing:   jobSigningView{Enabled: j.SigningKeys > 0, Keys: j.SigningKeys},
 		CreatedAt: Timestamp(j.CreatedAt), UpdatedAt: Timestamp(j.UpdatedAt),
 	}
 	switch {

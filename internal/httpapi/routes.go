@@ -66,6 +66,9 @@ func (s *server) routes() {
 	route(s, "POST", "/jobs/{id}/execute", operator, "jobs", "Run a job now and wait for the outcome", s.executeJob, mayBeAccepted(s))
 	route(s, "POST", "/jobs/{id}/duplicate", operator, "jobs", "Copy a job", s.duplicateJob, creates,
 		explained("The copy is inactive, has the secrets of the job, though not its signing key, and no history. It is called as the job with \" copy\" behind, or \" copy 2\" and so on."))
+	route(s, "POST", "/jobs/{id}/signing-key", operator, "jobs", "Sign a job's requests with a new key", s.createSigningKey, creates, neverConflicts,
+		explained("Requests then bear the headers of Standard Webhooks: webhook-id, webhook-timestamp and webhook-signature. A key that there was before also signs for 24 hours. The key is in this answer alone."))
+	route(s, "DELETE", "/jobs/{id}/signing-key", operator, "jobs", "Sign a job's requests no longer", s.deleteSigningKey, neverConflicts)
 	route(s, "POST", "/jobs/bulk", operator, "jobs", "Pause, resume, delete or move many jobs", s.changeJobs,
 		explained("Each job stands for itself: the answer is 200 also where some, or all, could not be changed, and tells what became of each, in the order of the ids."))
 	route(s, "POST", "/schedules/preview", viewer, "jobs", "Explain a schedule and list its next runs", s.previewSchedule, neverConflicts)

@@ -91,6 +91,8 @@ type Job struct {
 
 	Category CategoryRef // filled by reads
 	Stats    Stats       // filled by reads
+	// SigningKeys is how many keys sign the job's requests; filled by reads.
+	SigningKeys int
 }
 
 // Schedulable reports whether instants of the job become due: it is active and

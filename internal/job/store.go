@@ -32,6 +32,10 @@ type Store interface {
 	// DuplicateJob stores what copied makes of a job, under the first name of
 	// CopyName that is free.
 	DuplicateJob(ctx context.Context, id int64, now time.Time, copied func(source Job) Job) (Job, error)
+	// ChangeSigningKeys stores what decide makes of a job's signing keys, and
+	// moves its version; nothing where there are none before and after. decide
+	// may be called more than once.
+	ChangeSigningKeys(ctx context.Context, id int64, now time.Time, decide func(current []SigningKey) []SigningKey) error
 	// GetJob reads a job with its category, request and stats. now tells the
 	// runs that are ahead from those that have begun.
 	GetJob(ctx context.Context, id int64, now time.Time) (Job, error)

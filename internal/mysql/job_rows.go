@@ -41,6 +41,7 @@ func selectJobs(from any, now time.Time) *goqu.SelectDataset {
 		categoryTable.Col("name"), categoryTable.Col("color"), categoryTable.Col("status"),
 		statsTable.Col("total_executions"), statsTable.Col("success_count"),
 		statsTable.Col("consecutive_failures"), statsTable.Col("last_run_at"), statsTable.Col("last_status"),
+		goqu.L("IF(k.job_id IS NULL, 0, IF(k.previous_until > ?, 2, 1))", utc(now)),
 	}
 	columns = append(columns, goqu.L(requestColumnsOfR))
 	return dialect.From(from).
@@ -49,6 +50,7 @@ func selectJobs(from any, now time.Time) *goqu.SelectDataset {
 			requestTable.Col("job_id").Eq(jobTable.Col("id")),
 			requestTable.Col("revision").Eq(jobTable.Col("revision")))).
 		LeftJoin(goqu.T("job_stats").As("s"), goqu.On(statsTable.Col("job_id").Eq(jobTable.Col("id")))).
+		LeftJoin(goqu.T("signing_keys").As("k"), goqu.On(goqu.I("k.job_id").Eq(jobTable.Col("id")))).
 		Select(columns...)
 }
 
@@ -67,7 +69,7 @@ func scanJob(rows *sql.Rows) (job.Job, error) {
 		&misfire, &status, &statusReason, &j.Revision, &j.Version, &nextRunAt,
 		&createdBy, &j.CreatedAt, &j.UpdatedAt, &ahead,
 		&categoryName, &categoryColor, &categoryState,
-		&total, &success, &failures, &lastRunAt, &lastStatus,
+		&total, &success, &failures, &lastRunAt, &lastStatus, &j.SigningKeys,
 	}, request.targets()...)...)
 	if err != nil {
 		return job.Job{}, err

@@ -17,14 +17,15 @@ import (
 )
 
 const selectWork = `SELECT e.id, e.job_id, j.name, j.category_id, e.trigger_type, e.scheduled_for, e.not_before, e.attempt, e.revision,
-	IF(j.lane = 'slow', j.lane, e.lane), e.started_at, ` + requestColumnsOfR + `
-	FROM executions e JOIN jobs j ON j.id = e.job_id JOIN job_requests r ON r.job_id = e.job_id AND r.revision = e.revision `
+	IF(j.lane = 'slow', j.lane, e.lane), e.started_at, k.sealed, ` + requestColumnsOfR + `
+	FROM executions e JOIN jobs j ON j.id = e.job_id JOIN job_requests r ON r.job_id = e.job_id AND r.revision = e.revision
+	LEFT JOIN signing_keys k ON k.job_id = e.job_id `
 
 func scanWork(rows *sql.Rows) (w executor.Work, err error) {
 	var request requestRow
 	err = rows.Scan(append([]any{
 		&w.ID, &w.JobID, &w.JobName, &w.CategoryID, &w.Trigger, &w.ScheduledFor, &w.NotBefore, &w.Attempt, &w.Revision,
-		&w.Lane, &w.StartedAt,
+		&w.Lane, &w.StartedAt, &w.SealedKeys,
 	}, request.targets()...)...)
 	if err != nil {
 		return w, err

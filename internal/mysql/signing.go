@@ -1,0 +1,91 @@
+package mysql
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/doug-martin/goqu/v9"
+
+	"github.com/cronjobs/cronjobs/internal/audit"
+	"github.com/cronjobs/cronjobs/internal/executor"
+	"github.com/cronjobs/cronjobs/internal/job"
+)
+
+// ChangeSigningKeys stores what decide makes of a job's signing keys. The job's
+// row is what changes of its keys agree by, and is locked first.
+func (s *Jobs) ChangeSigningKeys(ctx context.Context, id int64, now time.Time, decide func(current []job.SigningKey) []job.SigningKey) error {
+	return inTx(ctx, s.db, func(tx *sql.Tx) error {
+		names, err := queryAllSQL(ctx, tx, scanInto[string], "SELECT name FROM jobs WHERE id = ? AND name_key IS NOT NULL FOR UPDATE", id)
+		if err != nil {
+			return err
+		}
+		if len(names) == 0 {
+			return errNoJob
+		}
+		stored, err := queryAllSQL(ctx, tx, scanInto[[]byte], "SELECT sealed FROM signing_keys WHERE job_id = ? FOR UPDATE", id)
+		if err != nil {
+			return err
+		}
+		var before []job.SigningKey
+		if len(stored) > 0 {
+			// Keys that cannot be opened can still be replaced, or go.
+			if before, err = s.openSigningKeys(ctx, tx, id, stored[0]); err != nil && !errors.Is(err, errUnreadableKeys) {
+				return err
+			}
+		}
+		after := decide(before)
+		switch {
+		case len(after) == 0 && len(stored) == 0:
+			return nil
+		case len(after) == 0:
+			_, err = exec(ctx, tx, dialect.Delete("signing_keys").Where(goqu.C("job_id").Eq(id)))
+		default:
+			err = s.putSigningKeys(ctx, tx, id, after, now)
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := execSQL(ctx, tx, "UPDATE jobs SET version = version + 1, updated_at = ? WHERE id = ?", utc(now), id); err != nil {
+			return err
+		}
+		entry := audit.Entry{Entity: audit.Job, EntityID: id, EntityName: names[0]}
+		entry.Before, entry.After = audit.Changed(auditedKeys(before), auditedKeys(after))
+		return record(ctx, tx, entry)
+	})
+}
+
+func auditedKeys(keys []job.SigningKey) []audit.Field {
+	return []audit.Field{{Name: "signingKeys", Value: len(keys)}}
+}
+
+func (s *Jobs) putSigningKeys(ctx context.Context, tx *sql.Tx, id int64, keys []job.SigningKey, now time.Time) error {
+	plain, err := json.Marshal(keys)
+	if err != nil {
+		return fmt.Errorf("encode: %w", err)
+	}
+	sealed, version, err := s.sealSigningKeys(ctx, tx, id, plain, now)
+	if err != nil {
+		return err
+	}
+	var until any
+	for _, key := range keys {
+		if key.Until != nil {
+			until = utc(*key.Until)
+		}
+	}
+	_, err = execSQL(ctx, tx, `INSERT INTO signing_keys (job_id, sealed, key_version, previous_until, updated_at) VALUES (?, ?, ?, ?, ?)
+		ON DUPLICATE KEY UPDATE sealed = VALUES(sealed), key_version = VALUES(key_version),
+		previous_until = VALUES(previous_until), updated_at = VALUES(updated_at)`, id, sealed, version, until, utc(now))
+	return err
+}
+
+func readSigningKeys(plain []byte) (keys []job.SigningKey, err error) {
+	if err := json.Unmarshal(plain, &keys); err != nil {
+		return nil, fmt.Errorf("stored signing keys: %w", err)
+	}
+	return keys, nil
+}
