@@ -203,7 +203,13 @@ func TestEveryChangeLeavesOneEntry(t *testing.T) {
 			h.call(h.token, "POST", "/jobs/"+id+"/pause", "")
 			return ask{target: "/jobs/" + id + "/resume"}
 		}, late: func() ask { return ask{target: "/jobs/9007199254740991/resume"} }, want: "job.resume job"},
-		"POST /jobs/{id}/duplicate": {ok: func() ask { return ask{target: "/jobs/" + newJob() + "/duplicate"} }, late: func() ask { return ask{target: "/jobs/9007199254740991/duplicate"} }, want: "job.duplicate job"},
+		"POST /jobs/{id}/duplicate":   {ok: func() ask { return ask{target: "/jobs/" + newJob() + "/duplicate"} }, late: func() ask { return ask{target: "/jobs/9007199254740991/duplicate"} }, want: "job.duplicate job"},
+		"POST /jobs/{id}/signing-key": {ok: func() ask { return ask{target: "/jobs/" + newJob() + "/signing-key"} }, late: func() ask { return ask{target: "/jobs/9007199254740991/signing-key"} }, want: "job.signing_key_create job"},
+		"DELETE /jobs/{id}/signing-key": {ok: func() ask {
+			id := newJob()
+			h.call(h.token, "POST", "/jobs/"+id+"/signing-key", "")
+			return ask{target: "/jobs/" + id + "/signing-key"}
+		}, late: func() ask { return ask{target: "/jobs/9007199254740991/signing-key"} }, want: "job.signing_key_delete job"},
 		"POST /jobs/{id}/execute":   {ok: func() ask { return ask{target: "/jobs/" + newJob() + "/execute?wait=0"} }, late: func() ask { return ask{target: "/jobs/9007199254740991/execute?wait=0"} }, want: "job.execute job"},
 		"POST /history/{id}/replay": {ok: func() ask { return ask{target: "/history/" + old() + "/replay?wait=0"} }, late: func() ask { return ask{target: "/history/9007199254740991/replay?wait=0"} }, want: "job.replay job"},
 		"POST /jobs/bulk": {ok: func() ask { return ask{body: `{"action":"delete","ids":[` + newJob() + `]}`} }, late: func() ask {
@@ -277,7 +283,7 @@ func TestEveryChangeLeavesOneEntry(t *testing.T) {
 	if done < 25 {
 		t.Errorf("only %d routes: the table was not read", done)
 	}
-	for _, sentinel := range []string{"s3cr3t-", "correct horse", "another horse", "stapled", "argon2"} {
+	for _, sentinel := range []string{"s3cr3t-", "whsec_", "correct horse", "another horse", "stapled", "argon2"} {
 		var leaks int
 		if err := h.db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM audit_log WHERE CONCAT(entity_name, COALESCE(before_json, ''), COALESCE(after_json, '')) LIKE ?", "%"+sentinel+"%").Scan(&leaks); err != nil || leaks != 0 {
 			t.Errorf("%q stands in %d entries (%v)", sentinel, leaks, err)

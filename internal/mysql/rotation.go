@@ -57,6 +57,7 @@ func (t sealedTable) place(key []string) secret.Place {
 var sealedTables = []sealedTable{
 	{"job_requests", []string{"job_id", "revision"}},
 	{"secrets", []string{"name"}},
+	{"signing_keys", []string{"job_id"}},
 }
 
 // Run makes a data key, seals everything under it, and retires those before it.

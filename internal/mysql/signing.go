@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/doug-martin/goqu/v9"
@@ -13,6 +14,7 @@ import (
 	"github.com/cronjobs/cronjobs/internal/audit"
 	"github.com/cronjobs/cronjobs/internal/executor"
 	"github.com/cronjobs/cronjobs/internal/job"
+	"github.com/cronjobs/cronjobs/internal/secret"
 )
 
 // ChangeSigningKeys stores what decide makes of a job's signing keys. The job's
@@ -33,7 +35,7 @@ func (s *Jobs) ChangeSigningKeys(ctx context.Context, id int64, now time.Time, d
 		var before []job.SigningKey
 		if len(stored) > 0 {
 			// Keys that cannot be opened can still be replaced, or go.
-			if before, err = s.openSigningKeys(ctx, tx, id, stored[0]); err != nil && !errors.Is(err, errUnreadableKeys) {
+			if before, err = openSigningKeys(ctx, s.ring, tx, id, stored[0]); err != nil && !errors.Is(err, secret.ErrUnreadable) {
 				return err
 			}
 		}
@@ -67,7 +69,7 @@ func (s *Jobs) putSigningKeys(ctx context.Context, tx *sql.Tx, id int64, keys []
 	if err != nil {
 		return fmt.Errorf("encode: %w", err)
 	}
-	sealed, version, err := s.sealSigningKeys(ctx, tx, id, plain, now)
+	sealed, version, err := newSealer(s.ring, tx, now).seal(ctx, signingPlace(id), plain)
 	if err != nil {
 		return err
 	}
@@ -88,4 +90,34 @@ func readSigningKeys(plain []byte) (keys []job.SigningKey, err error) {
 		return nil, fmt.Errorf("stored signing keys: %w", err)
 	}
 	return keys, nil
+}
+
+func signingPlace(jobID int64) secret.Place {
+	return secret.Place{Table: "signing_keys", Row: strconv.FormatInt(jobID, 10), Field: "sealed"}
+}
+
+// openSigningKeys opens what signing_keys holds of a job.
+func openSigningKeys(ctx context.Context, ring *secret.Ring, q querier, jobID int64, sealed []byte) ([]job.SigningKey, error) {
+	plain, err := ring.Open(ctx, storedKeys(q), signingPlace(jobID), sealed)
+	if err != nil {
+		return nil, err
+	}
+	return readSigningKeys(plain)
+}
+
+// openSigners gives works the keys that sign them. A work whose keys cannot be
+// opened is set aside: unsigned, its target would refuse it.
+func (s *Executions) openSigners(ctx context.Context, works []executor.Work) error {
+	for i := range works {
+		w := &works[i]
+		if w.Broken != nil || w.SealedKeys == nil {
+			continue
+		}
+		var err error
+		if w.SigningKeys, err = openSigningKeys(ctx, s.ring, s.db, w.JobID, w.SealedKeys); err != nil && isDatabase(err) {
+			return err
+		}
+		w.Broken = err
+	}
+	return nil
 }

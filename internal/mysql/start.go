@@ -51,6 +51,9 @@ func (s *Executions) Load(ctx context.Context, refs []execution.Ref) ([]executor
 	if err == nil {
 		err = s.fillVaults(ctx, works)
 	}
+	if err == nil {
+		err = s.openSigners(ctx, works)
+	}
 	if err != nil {
 		return nil, translate(err)
 	}
