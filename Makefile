@@ -187,6 +187,10 @@ deploy: ## Bring an environment up to date: ENV=dev|staging|prod (needs the sam 
 destroy: ## Delete an environment, after asking: ENV=dev|staging|prod; the database is kept
 	go run ./infra/deploy destroy $(or $(ENV),$(error name the environment: make destroy ENV=dev))
 
+.PHONY: cost
+cost: ## Estimate dollars a month: JOBS=1000 ARGS='-every 1m -duration 500ms' (-h tells the rest; docs/cost.md)
+	@go run ./infra/cost -jobs $(JOBS) $(ARGS)
+
 .PHONY: logs
 logs: ## Follow what an environment logs: ENV=dev|staging|prod (SINCE=10m)
 	infra/logs.sh '$(ENV)' $(or $(SINCE),10m)

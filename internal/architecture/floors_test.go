@@ -20,7 +20,7 @@ const module = "github.com/cronjobs/cronjobs/"
 var floors = [][]string{
 	0: {
 		"migrations", "internal/apperr", "internal/audit", "internal/schedule", "internal/config", "internal/telemetry", "internal/secret",
-		"infra/local/database", "infra/local/sqsserver", "infra/local/sqspoller",
+		"infra/local/database", "infra/local/sqsserver", "infra/local/sqspoller", "infra/cost",
 	},
 	1: {"internal/execution", "internal/account"},
 	2: {"internal/job"},
