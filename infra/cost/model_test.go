@@ -54,8 +54,15 @@ func TestReport(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{
-		{"-jobs", "0"}, {"-every", "1ms"}, {"-duration", "1h"}, {"-share", "-1"}, {"-memory", "1"},
-		{"-egress", "none"}, {"-database", "huge"}, {"-pollers", "-1"}, {"-unknown"},
+		{"-jobs", "0"},
+		{"-every", "1ms"},
+		{"-duration", "1h"},
+		{"-share", "-1"},
+		{"-memory", "1"},
+		{"-egress", "none"},
+		{"-database", "huge"},
+		{"-pollers", "-1"},
+		{"-unknown"},
 	} {
 		if err := run(args, &strings.Builder{}); err == nil {
 			t.Errorf("%q is taken", args)
