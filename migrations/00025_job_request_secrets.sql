@@ -6,12 +6,10 @@
 ALTER TABLE job_requests
     ADD COLUMN sealed MEDIUMBLOB NULL,
     ADD COLUMN key_version INT NULL,
-    ADD COLUMN secret_names TEXT NULL,
-    ADD KEY ix_job_requests_secrets (secret_names(100));
+    ADD COLUMN secret_names TEXT NULL;
 
 -- +goose Down
 ALTER TABLE job_requests
-    DROP KEY ix_job_requests_secrets,
     DROP COLUMN secret_names,
     DROP COLUMN key_version,
     DROP COLUMN sealed;
