@@ -146,6 +146,7 @@ generate-check: generate ## Fail where a generated file is stale
 .PHONY: templates
 templates: ## Check the AWS templates for every environment (needs python3)
 	infra/check-templates.sh
+	infra/seed-template-faults.sh
 
 .PHONY: sam-test
 sam-test: ## Run the functions in their containers, by sam local (root on Debian, needs python3; ENGINE=)
