@@ -124,6 +124,7 @@ func (s *system) send(t *testing.T, method, target, token, body string, headers 
 	}
 	rec := httptest.NewRecorder()
 	s.ServeHTTP(rec, req)
+	requireDocumented(t, s, method, target, rec.Code)
 	a := answer{t: t, status: rec.Code, header: rec.Header(), raw: rec.Body.String()}
 	if strings.HasPrefix(rec.Header().Get("Content-Type"), "text/") || method == "HEAD" {
 		return a

@@ -1,6 +1,7 @@
 package mysql_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -60,6 +61,37 @@ func TestDeletingACategoryMovesAllItsJobs(t *testing.T) {
 				t.Errorf("again: %v", err)
 			}
 		})
+	}
+}
+
+// TestDeletingACategoryGoesOnWhereItWasCutOff ends a deletion between its
+// transactions, as the end of the process would, and asks again.
+func TestDeletingACategoryGoesOnWhereItWasCutOff(t *testing.T) {
+	t.Parallel()
+	k := newKeeper(t)
+	from, to := k.category("From"), k.category("To")
+	k.fill(from.ID, 1201)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	parts := 0
+	err := mysql.NewCategories(k.db).DeleteCategory(ctx, from.ID, to.ID, noon, func(job.Category) error {
+		if parts++; parts == 2 {
+			cancel()
+		}
+		return nil
+	})
+	if err == nil || parts != 2 {
+		t.Fatalf("it was not cut off: %d parts, %v", parts, err)
+	}
+	const where = "SELECT CONCAT(SUM(category_id = ?), ' ', SUM(category_id = ?), ' ', SUM(version) - COUNT(*)) FROM jobs"
+	if got := k.text(where, from.ID, to.ID); got != "701 500 500" {
+		t.Errorf("left, moved and changed: %s", got)
+	}
+	if err := k.categories.Delete(t.Context(), from.ID, to.ID, []int{1}); err != nil {
+		t.Fatalf("again: %v", err)
+	}
+	if got := k.text(where, from.ID, to.ID); got != "0 1201 1201" {
+		t.Errorf("in the end are left, moved and changed: %s", got)
 	}
 }
 

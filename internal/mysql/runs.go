@@ -21,6 +21,8 @@ type runnable struct {
 	lane     execution.Lane
 	host     string
 	overlap  job.OverlapPolicy
+	// masked reports a request whose secret was never entered.
+	masked bool
 }
 
 // CreateRun records a run by hand, unless the job is gone or, where runs must
@@ -104,9 +106,9 @@ func lockRunnable(ctx context.Context, tx *sql.Tx, run dispatch.NewRun) (runnabl
 		return runnable{}, err
 	}
 	rows, err := queryAllSQL(ctx, tx, func(rows *sql.Rows) (r runnable, err error) {
-		err = rows.Scan(&r.jobID, &r.jobName, &r.revision, &r.lane, &r.host, &r.overlap)
+		err = rows.Scan(&r.jobID, &r.jobName, &r.revision, &r.lane, &r.host, &r.overlap, &r.masked)
 		return r, err
-	}, "SELECT j.id, j.name, r.revision, j.lane, "+hostOfURL+`, p.overlap_policy FROM jobs j
+	}, "SELECT j.id, j.name, r.revision, j.lane, "+hostOfURL+", p.overlap_policy, "+neverEntered+` FROM jobs j
 		JOIN job_requests p ON p.job_id = j.id AND p.revision = j.revision
 		JOIN job_requests r ON r.job_id = j.id AND r.revision = `+revision+" WHERE j.id = ? AND j.deleted_at IS NULL", append(args, run.JobID)...)
 	if err != nil {
@@ -115,8 +117,17 @@ func lockRunnable(ctx context.Context, tx *sql.Tx, run dispatch.NewRun) (runnabl
 	if len(rows) == 0 {
 		return runnable{}, unknown
 	}
+	// A replay's values are those of its job by then.
+	if rows[0].masked && run.ReplayOf == 0 {
+		return runnable{}, apperr.New(apperr.Conflict, "A secret of this job was never entered: enter it before the job runs.")
+	}
 	return rows[0], nil
 }
+
+// neverEntered tells whether a mask is stored in r in the place of a secret: an
+// import brings it, of a header among the values or as the body. Those that were
+// entered stand there by their names alone, and quotes in a value are escaped.
+const neverEntered = `(COALESCE(r.secret_headers LIKE '%:"********"%', FALSE) OR COALESCE(r.body_secret AND r.body = '"********"', FALSE))`
 
 // bringUpToDate gives replays what belongs to their job as it is now. Other
 // executions keep to the request that they were made with.
