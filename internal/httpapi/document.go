@@ -94,7 +94,9 @@ func (d documentation) failures() []int {
 	if d.needs != public || d.op.Tags[0] == "auth" {
 		failures = append(failures, http.StatusUnauthorized)
 	}
-	if d.needs != public { // a token may lack the scope, whatever the role
+	// A token may lack the scope, whatever the role; whoever has no account may
+	// not be allowed to make one.
+	if d.needs != public || d.op.DefaultStatus == http.StatusCreated {
 		failures = append(failures, http.StatusForbidden)
 	}
 	if strings.Contains(d.op.Path, "{") {
