@@ -43,6 +43,7 @@ var sentinels = map[string]string{
 	"a job's body":              "SENTINELbody/5f6a7b8c9d",
 	"a listed header":           "SENTINELlisted/1122334455",
 	"a secret of the workspace": "SENTINELvault/66778899aa",
+	"a changed header":          "SENTINELchange/2468013579",
 	"a replaced secret":         "SENTINELbefore/bbccddeeff",
 	"the admin's password":      "SENTINELadmin/0123456789",
 	"a user's password":         "SENTINELuser/9876543210",
@@ -150,7 +151,7 @@ func TestASecretIsFoundNowhere(t *testing.T) {
 			t.Errorf("the target did not get %s:\n%s", way, sent.String())
 		}
 	}
-	ask("PATCH", fmt.Sprintf("/jobs/%v", id), admin, map[string]any{"timeout": 5000})
+	ask("PATCH", fmt.Sprintf("/jobs/%v", id), admin, map[string]any{"timeout": 5000, "headers": map[string]string{"Authorization": "Bearer " + sentinels["a changed header"], "X-Mine": "********"}})
 	ask("POST", fmt.Sprintf("/jobs/%v/duplicate", id), admin, nil)
 	ask("POST", fmt.Sprintf("/history/%v/replay", ran["id"]), admin, nil)
 	for _, path := range []string{
