@@ -113,7 +113,7 @@ func TestLocalEnvironmentExample(t *testing.T) {
 	var declared []string
 	for _, stack := range []*templatetest.Template{resolve(t, application(t), nil), resolve(t, data(t), nil)} {
 		for _, id := range functions(stack) {
-			var environ []string
+			environ := []string{"AWS_SAM_LOCAL=true"} // as `sam local` sets it
 			for name, value := range variables(stack, id) {
 				declared = append(declared, name)
 				if local, ok := example.Parameters[name]; ok {

@@ -6,10 +6,12 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/cronjobs/cronjobs/internal/telemetry"
 )
 
 // Namespace is where the product's own metrics are.
-const Namespace = "CronJobs"
+const Namespace = telemetry.Namespace
 
 // Metric is one of the product's own metrics as an alarm or the dashboard reads
 // it. The environment's value is "${Environment}" wherever it stands.
@@ -104,14 +106,6 @@ func dashboard(t *Template, id string) (board, error) {
 	return b, nil
 }
 
-// ourMetrics are the metrics of our own and the dimensions that each is counted
-// by, beside the environment. Each combination of values is billed, so a value
-// is never a job's, a category's or a target's.
-var ourMetrics = map[string][]string{
-	"ExecutionLateness": {"lane"}, "ExecutionDuration": {"lane"}, "Executions": {"outcome"},
-	"TickDuration": nil, "OccurrencesClaimed": nil, "OutboxBacklog": nil, "Swept": nil,
-}
-
 // mostCombinations bounds the bill for metrics.
 const mostCombinations = 30
 
@@ -143,8 +137,14 @@ func Observability(t *Template, runbook string) []string {
 		f.add("%d metrics, more than %d", len(metrics), mostCombinations)
 	}
 	for _, metric := range metrics {
-		more, known := ourMetrics[metric.Name]
-		want := append([]string{"environment"}, more...)
+		definition, known := telemetry.Definitions[telemetry.Metric(metric.Name)]
+		want := []string{"environment"}
+		if by := definition.Dimension; by != "" {
+			want = append(want, by)
+			if !slices.Contains(telemetry.Values[by], metric.Dimensions[by]) {
+				f.add("%s: no function emits it with this %s", metric, by)
+			}
+		}
 		if got := slices.Sorted(maps.Keys(metric.Dimensions)); !known || !slices.Equal(got, want) {
 			f.add("%s: no such metric, by these dimensions", metric)
 		}

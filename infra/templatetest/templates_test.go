@@ -224,15 +224,13 @@ func TestProgramsAcceptTheirEnvironment(t *testing.T) {
 // reads on AWS can be set there.
 func TestVariablesAreThoseThatAreRead(t *testing.T) {
 	t.Parallel()
-	// Read where they are needed, beside the configuration.
-	beside := []string{"ENVIRONMENT", "SECRETS_KEY_ARN", "DB_ADMIN_SECRET_ARN", "ADMIN_SECRET_ARN"}
 	localOnly := []string{"PORT", "LOCAL_DATA_DIR", "LOCAL_DATABASE", "SECRETS_KEY_FILE"}
 	declared := map[string]bool{}
 	for _, stack := range []*templatetest.Template{resolve(t, application(t), nil), resolve(t, data(t), nil)} {
 		for _, function := range functions(stack) {
 			for name := range variables(stack, function) {
 				declared[name] = true
-				if !slices.Contains(config.Variables(), name) && !slices.Contains(beside, name) {
+				if !slices.Contains(config.Variables(), name) {
 					t.Errorf("%s is given %s, which nothing reads", function, name)
 				}
 			}

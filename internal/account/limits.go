@@ -123,7 +123,7 @@ func (s *Service) Holder(ctx context.Context, accessToken string) (userID int64,
 		_, user, err := s.store.TokenWithUser(ctx, hash)
 		return user.ID, err == nil
 	}
-	token, err := s.access.read(accessToken, s.now())
+	token, err := s.readAccess(ctx, accessToken, s.now(), accessOf)
 	return token.userID, err == nil
 }
 

@@ -82,7 +82,7 @@ func (s *Service) ChangePassword(ctx context.Context, who Principal, current, re
 	}
 	now := s.now()
 	session.Generation++
-	token := s.refresh.issue(&session, now)
+	token := s.keys.at(now).refresh.issue(&session, now)
 	if err := s.store.ChangePassword(ctx, user.PasswordHash, hash, session); err != nil {
 		if apperr.Is(err, apperr.NotFound) {
 			return SignedIn{}, apperr.Wrap(apperr.Conflict, err, "Your account was changed at the same moment; try again.")

@@ -77,6 +77,8 @@ type Config struct {
 	// is set, verifies only, so that the secret can be replaced without
 	// signing anyone out.
 	Secret, PreviousSecret []byte
+	// Keys, where it is set, is asked for the secrets in their place.
+	Keys KeySource
 	// AccessLifetime is how long an access token is good.
 	AccessLifetime time.Duration
 	// RememberLifetime is how long a remembered session lasts unused.
@@ -89,30 +91,21 @@ type Config struct {
 
 // Service signs people in and keeps their accounts.
 type Service struct {
-	store   Store
-	hasher  *hasher
-	access  accessTokens
-	tickets accessTokens
-	refresh refreshTokens
-	limits  Limits
+	store  Store
+	hasher *hasher
+	keys   *keyring
+	limits Limits
 
 	allowRegistration bool
 
 	now func() time.Time
 }
 
-// NewService refuses keys that are too short.
-func NewService(store Store, config Config, now func() time.Time) (*Service, error) {
-	var keys []signingKey
-	for i, secret := range [][]byte{config.Secret, config.PreviousSecret} {
-		if i > 0 && len(secret) == 0 {
-			continue
-		}
-		key, err := newSigningKey(secret)
-		if err != nil {
-			return nil, err
-		}
-		keys = append(keys, key)
+// NewService refuses keys that are too short. ctx bounds reading them.
+func NewService(ctx context.Context, store Store, config Config, now func() time.Time) (*Service, error) {
+	keys, err := newKeyring(ctx, config)
+	if err != nil {
+		return nil, err
 	}
 	if config.AccessLifetime <= 0 || config.RememberLifetime <= 0 {
 		return nil, errors.New("account: token lifetimes must be positive")
@@ -123,13 +116,11 @@ func NewService(store Store, config Config, now func() time.Time) (*Service, err
 	return &Service{
 		allowRegistration: config.AllowRegistration,
 
-		limits:  config.Limits,
-		store:   store,
-		hasher:  newHasher(),
-		access:  accessTokens{keys: keys, lifetime: config.AccessLifetime},
-		tickets: accessTokens{keys: keys, lifetime: TicketLifetime, tickets: true},
-		refresh: refreshTokens{keys: keys, remember: config.RememberLifetime},
-		now:     func() time.Time { return now().UTC().Truncate(time.Millisecond) },
+		limits: config.Limits,
+		store:  store,
+		hasher: newHasher(),
+		keys:   keys,
+		now:    func() time.Time { return now().UTC().Truncate(time.Millisecond) },
 	}, nil
 }
 
@@ -177,7 +168,7 @@ func (s *Service) login(ctx context.Context, in Login) (SignedIn, error) {
 	if err != nil {
 		return SignedIn{}, err
 	}
-	token := s.refresh.issue(&session, now)
+	token := s.keys.at(now).refresh.issue(&session, now)
 	if err := s.store.StartSession(ctx, session, user.PasswordHash); err != nil {
 		if apperr.Is(err, apperr.NotFound) { // deactivated or changed meanwhile
 			return SignedIn{}, s.loginFailed(ctx, user)
@@ -200,11 +191,12 @@ func (s *Service) loginFailed(ctx context.Context, user User) error {
 }
 
 func (s *Service) signedIn(user User, session Session, refreshToken string, now time.Time) (SignedIn, error) {
-	access, err := s.access.issue(user, session.ID, now)
+	tokens := s.keys.at(now).access
+	access, err := tokens.issue(user, session.ID, now)
 	if err != nil {
 		return SignedIn{}, err
 	}
-	return SignedIn{AccessToken: access, RefreshToken: refreshToken, ExpiresIn: s.access.lifetime, User: user}, nil
+	return SignedIn{AccessToken: access, RefreshToken: refreshToken, ExpiresIn: tokens.lifetime, User: user}, nil
 }
 
 // Authenticate tells who an access token belongs to: it must be well signed
@@ -215,8 +207,11 @@ func (s *Service) Authenticate(ctx context.Context, accessToken string) (Princip
 		return s.authenticateToken(ctx, accessToken)
 	}
 	now := s.now()
-	token, err := s.access.read(accessToken, now)
-	if err != nil || token.expired {
+	token, err := s.readAccess(ctx, accessToken, now, accessOf)
+	switch {
+	case apperr.Is(err, apperr.Unavailable):
+		return Principal{}, err
+	case err != nil || token.expired:
 		return Principal{}, errAccess
 	}
 	return s.holderOf(ctx, token, now)
@@ -252,8 +247,12 @@ func (s *Service) Refresh(ctx context.Context, text string, charge func(ctx cont
 	for look := range 2 {
 		now := s.now()
 		session, user, err := s.store.SessionWithUser(ctx, token.sessionID)
+		genuine := false
+		if err == nil {
+			genuine, err = s.genuine(ctx, token, session, now)
+		}
 		switch {
-		case apperr.Is(err, apperr.NotFound), err == nil && !s.refresh.genuine(token, session):
+		case apperr.Is(err, apperr.NotFound), err == nil && !genuine:
 			return SignedIn{}, refusal(charge(ctx, 0), errRefresh)
 		case err != nil:
 			return SignedIn{}, err
@@ -268,7 +267,7 @@ func (s *Service) Refresh(ctx context.Context, text string, charge func(ctx cont
 		}
 		if isPresent(token, session) {
 			session.Generation++
-			successor := s.refresh.issue(&session, now)
+			successor := s.keys.at(now).refresh.issue(&session, now)
 			won, err := s.store.RotateSession(ctx, session)
 			if err != nil {
 				return SignedIn{}, err
@@ -278,7 +277,7 @@ func (s *Service) Refresh(ctx context.Context, text string, charge func(ctx cont
 			}
 			continue
 		}
-		successor, derived := s.refresh.present(session)
+		successor, derived := s.keys.at(now).refresh.present(session)
 		if token.generation == session.Generation-1 && now.Sub(session.RotatedAt) <= retryGrace && derived {
 			return s.signedIn(user, session, successor, now)
 		}
@@ -305,7 +304,7 @@ func refusal(first, second error) error {
 func (s *Service) Logout(ctx context.Context, accessToken, refreshToken string) error {
 	ctx = audit.Doing(ctx, audit.Logout)
 	now := s.now()
-	if token, err := s.access.read(accessToken, now); err == nil {
+	if token, err := s.readAccess(ctx, accessToken, now, accessOf); err == nil {
 		if err := s.store.EndSession(ctx, token.userID, token.sessionID, EndLogout, now); err != nil {
 			return err
 		}
@@ -318,7 +317,10 @@ func (s *Service) Logout(ctx context.Context, accessToken, refreshToken string) 
 	if apperr.Is(err, apperr.NotFound) {
 		return nil
 	}
-	if err != nil || !s.refresh.genuine(token, session) {
+	if err != nil {
+		return err
+	}
+	if genuine, err := s.genuine(ctx, token, session, now); err != nil || !genuine {
 		return err
 	}
 	return s.store.EndSession(ctx, session.UserID, session.ID, EndLogout, now)

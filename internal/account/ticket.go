@@ -25,7 +25,8 @@ func (s *Service) IssueTicket(who Principal) (string, error) {
 	if who.SessionID == 0 {
 		return "", errTicketHolder
 	}
-	return s.tickets.issue(who.User, who.SessionID, s.now())
+	now := s.now()
+	return s.keys.at(now).tickets.issue(who.User, who.SessionID, now)
 }
 
 // AuthenticateTicket tells who a ticket belongs to, as Authenticate does. With
@@ -33,8 +34,10 @@ func (s *Service) IssueTicket(who Principal) (string, error) {
 // request against.
 func (s *Service) AuthenticateTicket(ctx context.Context, ticket string) (Principal, error) {
 	now := s.now()
-	token, err := s.tickets.read(ticket, now)
+	token, err := s.readAccess(ctx, ticket, now, ticketOf)
 	switch {
+	case apperr.Is(err, apperr.Unavailable):
+		return Principal{}, err
 	case err != nil:
 		return Principal{}, errTicket
 	case token.expired:

@@ -34,6 +34,10 @@ const (
 // errToken is any fault of a token: a client learns no more than that.
 var errToken = errors.New("account: the token is not valid")
 
+// errUnknownKey is the fault of a token that names a key that is not known; to a
+// client it is any other.
+var errUnknownKey = fmt.Errorf("%w: its key is not known", errToken)
+
 // signingKey is a secret with the keys that are derived from it, one for each
 // purpose.
 type signingKey struct {
@@ -143,6 +147,9 @@ func (t accessTokens) read(token string, now time.Time) (accessToken, error) {
 	).ParseWithClaims(token, &claims, t.verifyingKey)
 	expired := false
 	if err != nil {
+		if errors.Is(err, errUnknownKey) {
+			return accessToken{}, errUnknownKey
+		}
 		// The parser joins all that it found: expiry must be the only fault.
 		if !errors.Is(err, jwt.ErrTokenExpired) || errors.Is(err, jwt.ErrTokenInvalidIssuer) ||
 			errors.Is(err, jwt.ErrTokenInvalidAudience) || errors.Is(err, jwt.ErrTokenNotValidYet) ||
@@ -175,5 +182,5 @@ func (t accessTokens) verifyingKey(token *jwt.Token) (any, error) {
 			return t.key(key), nil
 		}
 	}
-	return nil, errToken
+	return nil, errUnknownKey
 }

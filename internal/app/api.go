@@ -4,28 +4,45 @@ import (
 	"context"
 	"database/sql"
 	"net/http"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/cronjobs/cronjobs/internal/account"
 	"github.com/cronjobs/cronjobs/internal/dispatch"
 	"github.com/cronjobs/cronjobs/internal/httpapi"
 	"github.com/cronjobs/cronjobs/internal/job"
 	"github.com/cronjobs/cronjobs/internal/mysql"
+	"github.com/cronjobs/cronjobs/internal/telemetry"
 )
 
 // NewAPI makes the API's Lambda handler. close lets go of what it holds.
 func NewAPI(ctx context.Context, env Env) (handler APIHandler, closeAll func() error, err error) {
-	served, closeAll, err := newHTTP(ctx, env)
+	env = env.withDefaults()
+	served, db, err := newHTTP(ctx, env)
 	if err != nil {
 		return nil, nil, err
 	}
-	return gateway(served), closeAll, nil
+	answer := gateway(served, env.Log)
+	return invoked(env, db, func(ctx context.Context, event events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
+		began := env.Now()
+		defer func() { observeTime(ctx, telemetry.RequestDuration, env.Now().Sub(began)) }()
+		return answer(ctx, event)
+	}), db.Close, nil
 }
 
-// newHTTP assembles the API as an http.Handler.
-func newHTTP(ctx context.Context, env Env) (http.Handler, func() error, error) {
-	env = env.withDefaults()
+// requestConnectTime is what a request waits for a connection to the database;
+// then it is answered that the service is unavailable.
+const requestConnectTime = 2 * time.Second
+
+// newHTTP assembles the API as an http.Handler, and the database that it holds.
+func newHTTP(ctx context.Context, env Env) (http.Handler, *sql.DB, error) {
 	cfg := env.Config
-	db, err := env.openDatabase()
+	logins, err := env.logins(ctx, cfg.DB.SecretARN)
+	if err != nil {
+		return nil, nil, err
+	}
+	db, err := env.openDatabaseAs(logins, mysql.Options{ConnectTimeout: requestConnectTime})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -38,9 +55,14 @@ func newHTTP(ctx context.Context, env Env) (http.Handler, func() error, error) {
 		return nil, nil, err
 	}
 	dispatcher.AskTickBy(askTick)
-	accounts, err := account.NewService(mysql.NewAccounts(db), account.Config{
+	keys, err := env.tokenKeys(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	accounts, err := account.NewService(ctx, mysql.NewAccounts(db), account.Config{
 		Secret:           []byte(cfg.JWT.Secret.Reveal()),
 		PreviousSecret:   []byte(cfg.JWT.SecretPrevious.Reveal()),
+		Keys:             keys,
 		AccessLifetime:   cfg.JWT.AccessExpiry,
 		RememberLifetime: cfg.JWT.RefreshExpiry,
 		Limits: account.Limits{
@@ -73,7 +95,7 @@ func newHTTP(ctx context.Context, env Env) (http.Handler, func() error, error) {
 		CORSOrigins: cfg.CORSOrigins,
 		Now:         env.Now,
 		Log:         env.Log,
-	}), db.Close, nil
+	}), db, nil
 }
 
 // health checks what the API cannot do without.
@@ -85,8 +107,3 @@ type health struct {
 func (h health) Database(ctx context.Context) error { return h.db.PingContext(ctx) }
 
 func (h health) Queue(ctx context.Context) error { return h.dispatcher.CheckQueues(ctx) }
-
-// ensureAdmin makes the first user, an admin, where there is none.
-func ensureAdmin(ctx context.Context, db *sql.DB, env Env) (bool, error) {
-	return account.EnsureAdmin(ctx, mysql.NewAccounts(db), env.Config.AdminEmail, env.Config.AdminPassword.Reveal(), env.Now())
-}

@@ -6,10 +6,7 @@ package app
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"database/sql"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -34,6 +31,8 @@ type Env struct {
 	MaxConns int
 	// Now is the clock; nil means the machine's.
 	Now func() time.Time
+	// Metrics is where metrics go; nil means nowhere.
+	Metrics *telemetry.Emitter
 	// AskTick asks for a tick ahead of its minute; nil means by invoking the
 	// function that the configuration names, if it names one.
 	AskTick func(ctx context.Context) error
@@ -47,13 +46,14 @@ func FromEnvironment(program config.Program) (Env, error) {
 	}
 	log := telemetry.NewJSON(os.Stdout, telemetry.ParseLevel(cfg.LogLevel))
 	telemetry.SetDefault(log)
-	return Env{Config: cfg, Log: log}, nil
+	return Env{Config: cfg, Log: log, Metrics: telemetry.NewEmitter(os.Stdout, cfg.Environment, string(program), time.Now)}, nil
 }
 
 // Handler reads a program's configuration and makes its handler, for a main. A
 // start that cannot succeed ends the process, and says why in its log.
 func Handler[H any](program config.Program, newHandler func(context.Context, Env) (H, func() error, error)) H {
 	var handler H
+	limitMemory(os.Getenv)
 	env, err := FromEnvironment(program)
 	if err == nil {
 		handler, _, err = newHandler(context.Background(), env)
@@ -74,49 +74,6 @@ func (e Env) withDefaults() Env {
 		e.Now = time.Now
 	}
 	return e
-}
-
-// openDatabase prepares the pool; it connects at the first statement.
-func (e Env) openDatabase() (*sql.DB, error) { return e.openDatabaseFor(0) }
-
-// openDatabaseFor is openDatabase for statements that may take that long; 0
-// means those of requests, ticks and executions.
-func (e Env) openDatabaseFor(answer time.Duration) (*sql.DB, error) {
-	db := e.Config.DB
-	if db.Username == "" && db.SecretARN != "" {
-		return nil, errors.New("DB_USERNAME: is required; reading the user from DB_SECRET_ARN is not built yet")
-	}
-	encryption, err := databaseTLS(db)
-	if err != nil {
-		return nil, err
-	}
-	return mysql.Open(mysql.Options{
-		Host: db.Host, Port: db.Port, User: db.Username, Password: db.Password.Reveal(), Database: db.Name,
-		TLS: encryption, MaxConns: e.MaxConns, AnswerTimeout: answer,
-	})
-}
-
-// databaseTLS is how connections to the database are secured. An empty DB_TLS_CA
-// means not at all: RDS's certificates are not built in yet.
-func databaseTLS(db config.Database) (*tls.Config, error) {
-	encryption := &tls.Config{ServerName: db.Host, MinVersion: tls.VersionTLS12}
-	switch db.TLSCA {
-	case "":
-		return nil, nil //nolint:nilnil // no encryption, and no fault
-	case "skip-verify":
-		encryption.InsecureSkipVerify = true
-	case "system":
-	default:
-		certificates, err := os.ReadFile(db.TLSCA)
-		if err != nil {
-			return nil, fmt.Errorf("DB_TLS_CA: %w", err)
-		}
-		encryption.RootCAs = x509.NewCertPool()
-		if !encryption.RootCAs.AppendCertsFromPEM(certificates) {
-			return nil, errors.New("DB_TLS_CA: the file holds no certificate in PEM form")
-		}
-	}
-	return encryption, nil
 }
 
 // openDispatcher connects the dispatcher to its store and its two lanes.

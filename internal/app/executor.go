@@ -15,7 +15,7 @@ type ExecutorHandler func(ctx context.Context, event events.SQSEvent) (events.SQ
 // NewExecutor makes the executor. close lets go of what it holds.
 func NewExecutor(ctx context.Context, env Env) (handler ExecutorHandler, closeAll func() error, err error) {
 	env = env.withDefaults()
-	db, err := env.openDatabase()
+	db, err := env.openDatabase(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -31,14 +31,14 @@ func NewExecutor(ctx context.Context, env Env) (handler ExecutorHandler, closeAl
 	client := executor.NewClient(executor.NewTransport(executor.ClientOptions{Allow: env.Config.EgressAllow}), clock)
 	runner := executor.New(env.executions(db).WithKeys(ring), dispatcher, client, clock, env.Log)
 
-	return func(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
-		bodies := make([]string, len(event.Records))
+	return invoked(env, db, func(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
+		bodies, traces := make([]string, len(event.Records)), make([]string, len(event.Records))
 		for i, record := range event.Records {
-			bodies[i] = record.Body
+			bodies[i], traces[i] = record.Body, record.Attributes["AWSTraceHeader"]
 		}
 		// An empty list rather than null: both mean that all is done.
 		response := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
-		for i, err := range runner.Run(ctx, bodies) {
+		for i, err := range runner.Run(executor.WithTraces(ctx, traces), bodies) {
 			if err == nil {
 				continue
 			}
@@ -47,5 +47,5 @@ func NewExecutor(ctx context.Context, env Env) (handler ExecutorHandler, closeAl
 				events.SQSBatchItemFailure{ItemIdentifier: event.Records[i].MessageId})
 		}
 		return response, nil
-	}, db.Close, nil
+	}), db.Close, nil
 }

@@ -3,9 +3,12 @@ package app
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -22,7 +25,7 @@ func serve(t *testing.T, event events.APIGatewayV2HTTPRequest, handler http.Hand
 		event.RawPath = "/"
 	}
 	event.RequestContext.DomainName = "api.example.com"
-	response, err := gateway(handler)(context.Background(), event)
+	response, err := gateway(handler, slog.New(slog.DiscardHandler))(context.Background(), event)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,5 +118,93 @@ func TestBodiesAndCookies(t *testing.T) {
 	})
 	if !got.IsBase64Encoded || got.Body != event.Body {
 		t.Errorf("a binary answer left as %q, base64 %t", got.Body, got.IsBase64Encoded)
+	}
+}
+
+func TestAPanicIsAnAnswer(t *testing.T) {
+	t.Parallel()
+	for name, handler := range map[string]http.HandlerFunc{
+		"before the answer": func(http.ResponseWriter, *http.Request) { panic("at once") },
+		"net/http's own":    func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+	} {
+		if got := serve(t, events.APIGatewayV2HTTPRequest{}, handler); got.StatusCode != http.StatusInternalServerError || strings.Contains(got.Body, "at once") {
+			t.Errorf("%s: %d %q", name, got.StatusCode, got.Body)
+		}
+	}
+}
+
+// What the gateway would refuse of a function is refused here, with a reason.
+func TestAnswersThatAreTooLong(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		body string
+		good bool
+	}{
+		"just below":          {strings.Repeat("a", maxResponse-2048), true},
+		"too long":            {strings.Repeat("a", maxResponse+1), false},
+		"too long by quotes":  {strings.Repeat(`"`, maxResponse/2+1), false},
+		"quotes that fit":     {strings.Repeat(`"`, maxResponse/2-2048), true},
+		"too long by escapes": {strings.Repeat("\x01", maxResponse/6+1), false},
+		"umlauts that fit":    {strings.Repeat("ä", maxResponse/2-2048), true},
+		"binary that fits":    {strings.Repeat("\xff", maxResponse/4*3-4096), true},
+		"too long as base64":  {strings.Repeat("\xff", maxResponse/4*3), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := serve(t, events.APIGatewayV2HTTPRequest{}, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/plain")
+				_, _ = io.WriteString(w, tc.body)
+			})
+			if (got.StatusCode == http.StatusOK) != tc.good {
+				t.Errorf("status %d", got.StatusCode)
+			}
+			if !tc.good && !strings.Contains(got.Body, "longer than 6 MB") {
+				t.Errorf("answered %q", got.Body)
+			}
+			// Encoded as the runtime does, HTML left as it is.
+			var encoded strings.Builder
+			encoder := json.NewEncoder(&encoded)
+			encoder.SetEscapeHTML(false)
+			if err := encoder.Encode(got); err != nil || encoded.Len() > 6*1024*1024 {
+				t.Errorf("%d bytes leave the function, %v", encoded.Len(), err)
+			}
+		})
+	}
+}
+
+func TestAnEventThatIsNoRequestIsAnswered(t *testing.T) {
+	t.Parallel()
+	event := events.APIGatewayV2HTTPRequest{Body: "%%%", IsBase64Encoded: true}
+	got := serve(t, event, func(http.ResponseWriter, *http.Request) { t.Error("the handler is called") })
+	if got.StatusCode != http.StatusBadRequest || !strings.Contains(got.Body, `"success":false`) {
+		t.Errorf("%d %s", got.StatusCode, got.Body)
+	}
+}
+
+func TestRepeatedQueriesAndHeaders(t *testing.T) {
+	t.Parallel()
+	event := events.APIGatewayV2HTTPRequest{
+		RawQueryString:        "status=success&status=failed&q=a%2Cb+c&empty=",
+		QueryStringParameters: map[string]string{"status": "success,failed", "q": "a,b c", "empty": ""},
+		Headers:               map[string]string{"accept": "text/html, application/json;q=0.9", "x-forwarded-for": "203.0.113.1, 198.51.100.2"},
+	}
+	got := serve(t, event, func(w http.ResponseWriter, r *http.Request) {
+		want := map[string][]string{"status": {"success", "failed"}, "q": {"a,b c"}, "empty": {""}}
+		if diff := cmp.Diff(want, map[string][]string(r.URL.Query())); diff != "" {
+			t.Errorf("query (-sent +got):\n%s", diff)
+		}
+		if got := r.Header.Get("X-Forwarded-For"); got != "203.0.113.1, 198.51.100.2" {
+			t.Errorf("X-Forwarded-For: %s", got)
+		}
+		w.Header().Add("Vary", "Origin")
+		w.Header().Add("Vary", "Accept-Encoding")
+		http.SetCookie(w, &http.Cookie{Name: "a", Value: "1"})
+		http.SetCookie(w, &http.Cookie{Name: "b", Value: "2"})
+	})
+	if got.Headers["Vary"] != "Origin,Accept-Encoding" {
+		t.Errorf("Vary: %q", got.Headers["Vary"])
+	}
+	if diff := cmp.Diff([]string{"a=1", "b=2"}, got.Cookies); diff != "" {
+		t.Errorf("cookies (-sent +got):\n%s", diff)
 	}
 }

@@ -1,12 +1,16 @@
 package app
 
 import (
-	"cmp"
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/cronjobs/cronjobs/internal/account"
 	"github.com/cronjobs/cronjobs/internal/mysql"
+	"github.com/cronjobs/cronjobs/internal/secretstore"
+	"github.com/cronjobs/cronjobs/internal/telemetry"
 )
 
 // MigrateEvent says what to do with the schema.
@@ -25,6 +29,9 @@ type MigrateResult struct {
 	Applied      int   `json:"applied"`
 	Seeded       bool  `json:"seeded"`
 	AdminCreated bool  `json:"adminCreated"`
+	// DatabaseUser is what became of the functions' database user: "created or
+	// changed", "unchanged", or empty where it is the one that migrates.
+	DatabaseUser string `json:"databaseUser,omitempty"`
 	// RepairedHours is how many hours of jobs had summaries that differed.
 	RepairedHours int `json:"repairedHours"`
 	// Unread is how many records of outcomes could not be read, in whose place
@@ -48,12 +55,22 @@ const migrationTime = 15 * time.Minute
 // changes while another holds the lock. With a single one it waits for ever.
 const migrateConns = 2
 
-// NewMigrate makes the migrator. up also seeds: the first categories, and the
-// first admin where ADMIN_EMAIL and ADMIN_PASSWORD are set.
+// NewMigrate makes the migrator. up also makes the functions' database user where
+// DB_ADMIN_SECRET_ARN gives another one to migrate by, and seeds: the first
+// categories, and the first admin where one is named.
 func NewMigrate(ctx context.Context, env Env) (handler MigrateHandler, closeAll func() error, err error) {
-	env.MaxConns = cmp.Or(env.MaxConns, migrateConns)
+	env.MaxConns = max(env.MaxConns, migrateConns)
 	env = env.withDefaults()
-	db, err := env.openDatabaseFor(migrationTime)
+	cfg := env.Config.DB
+	arn := cfg.SecretARN
+	if cfg.AdminSecretARN != "" {
+		arn = cfg.AdminSecretARN
+	}
+	logins, err := env.logins(ctx, arn)
+	if err != nil {
+		return nil, nil, err
+	}
+	db, err := env.openDatabaseAs(logins, mysql.Options{AnswerTimeout: migrationTime})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -61,7 +78,9 @@ func NewMigrate(ctx context.Context, env Env) (handler MigrateHandler, closeAll 
 	if err != nil {
 		return nil, nil, err
 	}
-	return func(ctx context.Context, event MigrateEvent) (MigrateResult, error) {
+	return invoked(env, db, func(ctx context.Context, event MigrateEvent) (MigrateResult, error) {
+		began := time.Now()
+		defer func() { observeTime(ctx, telemetry.MigrationDuration, time.Since(began)) }()
 		switch event.Command {
 		case "", "up":
 			done, err := mysql.MigrateUp(ctx, db, env.Log)
@@ -69,12 +88,13 @@ func NewMigrate(ctx context.Context, env Env) (handler MigrateHandler, closeAll 
 				return MigrateResult{}, err
 			}
 			result := MigrateResult{Version: done.Version, Applied: done.Applied}
+			if result.DatabaseUser, err = env.ensureDatabaseUser(ctx, db); err != nil {
+				return result, err
+			}
 			if result.Seeded, err = mysql.Seed(ctx, db, env.Now()); err != nil {
 				return result, fmt.Errorf("seed: %w", err)
 			}
-			if env.Config.AdminEmail != "" && env.Config.AdminPassword != "" {
-				result.AdminCreated, err = ensureAdmin(ctx, db, env)
-			}
+			result.AdminCreated, err = env.ensureAdmin(ctx, db)
 			return result, err
 		case "down":
 			if event.To == nil {
@@ -100,5 +120,57 @@ func NewMigrate(ctx context.Context, env Env) (handler MigrateHandler, closeAll 
 		default:
 			return MigrateResult{}, fmt.Errorf("command: must be up, down, status, repair-rollups or rotate-secrets")
 		}
-	}, db.Close, nil
+	}), db.Close, nil
+}
+
+// ensureDatabaseUser gives the functions' database user its password and its
+// rights, where migrations are made by another one.
+func (e Env) ensureDatabaseUser(ctx context.Context, db *sql.DB) (string, error) {
+	cfg := e.Config.DB
+	if cfg.AdminSecretARN == "" || cfg.SecretARN == "" || cfg.Username != "" {
+		return "", nil
+	}
+	// Read now and not once a start: it may have been rotated since.
+	store, err := secretstore.Open(ctx, region())
+	if err != nil {
+		return "", err
+	}
+	login, err := readLogin(ctx, store, cfg.SecretARN)
+	if err != nil {
+		return "", err
+	}
+	encryption, err := DatabaseTLS(cfg)
+	if err != nil {
+		return "", err
+	}
+	signIn := mysql.Options{Host: cfg.Host, Port: cfg.Port, Database: cfg.Name, TLS: encryption, Logins: login}
+	good, err := mysql.TryLogin(ctx, signIn)
+	if err != nil {
+		return "", fmt.Errorf("database user: %w", err)
+	}
+	if err := mysql.EnsureUser(ctx, db, login, !good); err != nil {
+		return "", err
+	}
+	if good {
+		return "unchanged", nil
+	}
+	if good, err = mysql.TryLogin(ctx, signIn); err != nil || !good {
+		return "", errors.Join(errors.New("database user: it has its password, and the server refuses it"), err)
+	}
+	return "created or changed", nil
+}
+
+// ensureAdmin makes the first user, an admin, where there is none and one is
+// named.
+func (e Env) ensureAdmin(ctx context.Context, db *sql.DB) (bool, error) {
+	accounts := mysql.NewAccounts(db)
+	// Its secret may be deleted once it has served.
+	if anyone, err := accounts.AnyUser(ctx); err != nil || anyone {
+		return false, err
+	}
+	email, password, err := e.firstAdmin(ctx)
+	if err != nil || email == "" {
+		return false, err
+	}
+	return account.EnsureAdmin(ctx, accounts, email, password, e.Now())
 }

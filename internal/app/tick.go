@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/dispatch"
+	"github.com/cronjobs/cronjobs/internal/execution"
+	"github.com/cronjobs/cronjobs/internal/mysql"
+	"github.com/cronjobs/cronjobs/internal/telemetry"
 )
 
 // TickEvent is what the scheduler sends. Its own fields (time, source, …) do
@@ -57,7 +60,7 @@ type TickHandler func(ctx context.Context, event TickEvent) (TickResult, error)
 func NewTick(ctx context.Context, env Env) (handler TickHandler, closeAll func() error, err error) {
 	env.MaxConns = cmp.Or(env.MaxConns, tickConns)
 	env = env.withDefaults()
-	db, err := env.openDatabase()
+	db, err := env.openDatabase(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -65,10 +68,33 @@ func NewTick(ctx context.Context, env Env) (handler TickHandler, closeAll func()
 	if err != nil {
 		return nil, nil, err
 	}
-	upkeep := newUpkeep(db, env)
-	return func(ctx context.Context, event TickEvent) (TickResult, error) {
-		return tick(ctx, dispatcher, upkeep, event, env.Log)
-	}, db.Close, nil
+	upkeep, executions := newUpkeep(db, env), env.executions(db)
+	return invoked(env, db, func(ctx context.Context, event TickEvent) (TickResult, error) {
+		result, err := tick(ctx, dispatcher, upkeep, event, env.Log)
+		if env.Metrics != nil {
+			measureTick(ctx, executions, env, result)
+		}
+		return result, err
+	}), db.Close, nil
+}
+
+// measureTick adds what a tick did to its metrics. TickDuration is observed by the
+// tick itself, for it says that one has succeeded.
+func measureTick(ctx context.Context, executions *mysql.Executions, env Env, result TickResult) {
+	for metric, amount := range map[telemetry.Metric]int{
+		telemetry.OccurrencesClaimed: result.Claimed, telemetry.Swept: result.Resent + result.Recovered,
+	} {
+		telemetry.Observe(ctx, metric, "", float64(amount))
+	}
+	if result.Missed > 0 {
+		telemetry.Observe(ctx, telemetry.Executions, string(execution.Missed), float64(result.Missed))
+	}
+	backlog, err := executions.Backlog(ctx, env.Now())
+	if err != nil {
+		env.Log.WarnContext(ctx, "the backlog is not known", "err", err)
+		return
+	}
+	telemetry.Observe(ctx, telemetry.OutboxBacklog, "", float64(backlog))
 }
 
 func tick(ctx context.Context, dispatcher *dispatch.Dispatcher, upkeep upkeep, event TickEvent, log *slog.Logger) (TickResult, error) {
@@ -81,6 +107,10 @@ func tick(ctx context.Context, dispatcher *dispatch.Dispatcher, upkeep upkeep, e
 		}
 	}
 	report, err := dispatcher.Tick(ctx)
+	if err == nil {
+		// All of it is committed. Upkeep can wait, and is no part of the promise.
+		observeTime(ctx, telemetry.TickDuration, time.Since(began))
+	}
 	upkept, upkeepErr := upkeep.run(ctx)
 	err = errors.Join(err, upkeepErr)
 	result := TickResult{

@@ -21,6 +21,7 @@ var floors = [][]string{
 	0: {
 		"migrations", "internal/apperr", "internal/audit", "internal/schedule", "internal/config", "internal/telemetry", "internal/secret",
 		"infra/local/database", "infra/local/sqsserver", "infra/local/sqspoller", "infra/cost",
+		"infra/local/secretsserver", "internal/mysql/rdsca", "internal/secretstore",
 	},
 	1: {"internal/execution", "internal/account"},
 	2: {"internal/job"},
@@ -39,6 +40,7 @@ var onlyImporters = map[string][]string{
 	"github.com/aws/aws-sdk-go-v2/service/sqs":               {"internal/sqsqueue", "infra/local/sqspoller"},
 	"github.com/aws/aws-sdk-go-v2/service/lambda":            {"internal/app"},
 	"github.com/aws/aws-sdk-go-v2/service/kms":               {"internal/kmskey"},
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager":    {"internal/secretstore"},
 	"github.com/danielgtaylor/huma/v2":                       {"internal/httpapi"},
 	"github.com/golang-jwt/jwt/v5":                           {"internal/account"},
 	"code.dny.dev/ssrf":                                      {"internal/executor"},

@@ -37,6 +37,9 @@ type Config struct {
 	HTTPPort int    `env:"PORT" envDefault:"3000"`
 	LogLevel string `env:"LOG_LEVEL" envDefault:"info"`
 
+	// Environment names the installation, in its metrics.
+	Environment string `env:"ENVIRONMENT" envDefault:"local"`
+
 	DB     Database `envPrefix:"DB_"`
 	JWT    JWT      `envPrefix:"JWT_"`
 	Queues Queues   `envPrefix:"QUEUE_"`
@@ -60,8 +63,11 @@ type Config struct {
 	AuditRetentionDays int           `env:"AUDIT_RETENTION_DAYS" envDefault:"365"`
 	StreamWait         time.Duration `env:"STREAM_WAIT" envDefault:"10s"`
 
-	AdminEmail    string `env:"ADMIN_EMAIL"`
-	AdminPassword Secret `env:"ADMIN_PASSWORD"`
+	// AdminEmail and AdminPassword are the first administrator's; the secret of
+	// AdminSecretARN holds both where they are not set.
+	AdminEmail     string `env:"ADMIN_EMAIL"`
+	AdminPassword  Secret `env:"ADMIN_PASSWORD"`
+	AdminSecretARN string `env:"ADMIN_SECRET_ARN"`
 
 	// TickFunctionName is the function that the API invokes when a write left
 	// due work behind; empty where there is none.
@@ -74,14 +80,28 @@ type Config struct {
 
 // Database says where the database is.
 type Database struct {
-	Host      string `env:"HOST"`
-	Port      int    `env:"PORT" envDefault:"3306"`
-	Username  string `env:"USERNAME"`
-	Password  Secret `env:"PASSWORD"`
-	Name      string `env:"DATABASE" envDefault:"cron_jobs"`
-	SecretARN string `env:"SECRET_ARN"`
-	TLSCA     string `env:"TLS_CA"`
+	Host     string `env:"HOST"`
+	Port     int    `env:"PORT" envDefault:"3306"`
+	Username string `env:"USERNAME"`
+	Password Secret `env:"PASSWORD"`
+	Name     string `env:"DATABASE" envDefault:"cron_jobs"`
+	// SecretARN names the secret that holds user and password where Username is
+	// not set; AdminSecretARN that of the server's master, by which migrations
+	// are made.
+	SecretARN      string `env:"SECRET_ARN"`
+	AdminSecretARN string `env:"ADMIN_SECRET_ARN"`
+	// TLSCA is one of the words below or a file of certificate authorities. Set
+	// to nothing it is TLSRDS, and in the local runner TLSOff.
+	TLSCA string `env:"TLS_CA"`
 }
+
+// What DB_TLS_CA may be beside a file.
+const (
+	TLSRDS        = "rds"         // RDS's own authorities, which are built in
+	TLSSystem     = "system"      // those that the machine trusts, for RDS Proxy
+	TLSSkipVerify = "skip-verify" // whoever answers; local alone
+	TLSOff        = "off"         // no encryption; local alone
+)
 
 // JWT holds the keys and lifetimes of tokens.
 type JWT struct {
@@ -180,7 +200,7 @@ func Parse(program Program, environ []string) (Config, error) {
 		},
 	})
 	faults = append(faults, parseFaults(err)...)
-	faults = append(faults, cfg.check(program, faults)...)
+	faults = append(faults, cfg.check(program, program == Local || vars["AWS_SAM_LOCAL"] == "true", faults)...)
 	if len(faults) > 0 {
 		slices.Sort(faults)
 		return Config{}, &Error{Faults: slices.Compact(faults)}
@@ -268,7 +288,9 @@ func Variables() []string {
 // MinKeyBytes is the shortest key that may sign tokens.
 const MinKeyBytes = 32
 
-func (c *Config) check(program Program, already []string) []string {
+// check finds what does not parse wrongly but is wrong. local is the local runner
+// or `sam local`, where nothing needs to be kept from anyone.
+func (c *Config) check(program Program, local bool, already []string) []string {
 	var faults []string
 	named := func(variable string) bool {
 		return slices.ContainsFunc(already, func(f string) bool { return strings.HasPrefix(f, variable+":") })
@@ -292,15 +314,24 @@ func (c *Config) check(program Program, already []string) []string {
 	if !validName(c.DB.Name) {
 		fault("DB_DATABASE", "must be 1 to 64 letters, digits, _ or -")
 	}
+	if !validName(c.Environment) {
+		fault("ENVIRONMENT", "must be 1 to 64 letters, digits, _ or -")
+	}
 	onAWS := program != Local
 	if onAWS && c.DB.Host == "" {
 		fault("DB_HOST", "is required: the name or address of the database")
 	}
-	if c.DB.Host != "" && c.DB.Username == "" && c.DB.SecretARN == "" {
+	if c.DB.Host != "" && c.DB.Username == "" && c.DB.SecretARN == "" && (program != Migrate || c.DB.AdminSecretARN == "") {
 		fault("DB_USERNAME", "is required with DB_HOST (or DB_SECRET_ARN)")
 	}
-	if c.DB.TLSCA == "skip-verify" && program != Local {
-		fault("DB_TLS_CA", "skip-verify is for the local runner alone")
+	if !local && (c.DB.TLSCA == TLSSkipVerify || c.DB.TLSCA == TLSOff) {
+		fault("DB_TLS_CA", "%s and %s are for the local runner and sam local alone", TLSSkipVerify, TLSOff)
+	}
+	switch {
+	case c.DB.TLSCA == "" && program == Local:
+		c.DB.TLSCA = TLSOff
+	case c.DB.TLSCA == "":
+		c.DB.TLSCA = TLSRDS
 	}
 
 	if program == API && c.JWT.Secret == "" && c.JWT.SecretARN == "" {

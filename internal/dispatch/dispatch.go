@@ -17,6 +17,7 @@ import (
 
 	"github.com/cronjobs/cronjobs/internal/audit"
 	"github.com/cronjobs/cronjobs/internal/execution"
+	"github.com/cronjobs/cronjobs/internal/telemetry"
 )
 
 // The times that the protocol turns on.
@@ -259,6 +260,7 @@ func (d *Dispatcher) dispatchJobs(ctx context.Context, jobIDs []int64) (done int
 			unsent = append(unsent, result.Waiting...)
 		}
 		rows += len(result.Waiting)
+		telemetry.Observe(ctx, telemetry.OccurrencesClaimed, "", float64(len(result.Waiting)))
 		// The jobs that a full claim has left are still due: they are named
 		// again.
 		if !result.Full {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cronjobs/cronjobs/internal/execution"
 	"github.com/cronjobs/cronjobs/internal/schedule"
+	"github.com/cronjobs/cronjobs/internal/telemetry"
 )
 
 // Bounds of sweeping.
@@ -120,12 +121,15 @@ func (d *Dispatcher) recoverBatch(ctx context.Context, report *Report) (int, err
 			continue
 		}
 		report.Recovered++
+		outcome := string(done.Status)
 		if done.Status == execution.Pending {
+			outcome = "retry"
 			f := batch[i]
 			again = append(again, execution.Waiting{
 				ID: f.ID, Attempt: f.Attempt.Attempt + 1, NotBefore: f.NotBefore, Lane: f.Lane, Host: f.Host,
 			})
 		}
+		telemetry.Observe(ctx, telemetry.Executions, outcome, 1)
 	}
 	return len(lost), d.Dispatch(ctx, again)
 }

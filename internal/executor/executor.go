@@ -18,6 +18,7 @@ import (
 	"github.com/cronjobs/cronjobs/internal/apperr"
 	"github.com/cronjobs/cronjobs/internal/execution"
 	"github.com/cronjobs/cronjobs/internal/job"
+	"github.com/cronjobs/cronjobs/internal/telemetry"
 )
 
 // The times that the executor turns on.
@@ -148,14 +149,27 @@ func (e *Executor) Run(ctx context.Context, bodies []string) []error {
 		finisher: newFinisher(recordCtx, e, len(bodies)), slots: newSlots(maxCalls), laggards: watchLaggards(recordCtx, e),
 	}
 	errs := make([]error, len(bodies))
+	traces, _ := ctx.Value(tracesKey{}).([]string)
 	var all sync.WaitGroup
 	for i, body := range bodies {
-		all.Go(func() { errs[i] = r.message(body) })
+		of := *r
+		if i < len(traces) {
+			of.calls = telemetry.WithTrace(r.calls, traces[i])
+		}
+		all.Go(func() { errs[i] = of.message(body) })
 	}
 	all.Wait()
 	r.laggards.close()
 	r.finisher.close()
 	return errs
+}
+
+type tracesKey struct{}
+
+// WithTraces returns a context for Run by which what is done for each message
+// bears the trace header that came with it; "" where none did.
+func WithTraces(ctx context.Context, headers []string) context.Context {
+	return context.WithValue(ctx, tracesKey{}, headers)
 }
 
 // beforeDeadline ends parent some time before the deadline of ctx, if it has
@@ -326,7 +340,7 @@ func (r *run) callAll(works []Work, started []Started) error {
 	var all sync.WaitGroup
 	for i, work := range works {
 		if started[i].Skipped != "" {
-			r.logSkipped(r.calls, work, started[i].Skipped)
+			r.reportSkipped(r.calls, work, started[i].Skipped)
 		}
 		if started[i].Fence == 0 {
 			continue
@@ -364,7 +378,7 @@ func (r *run) callOne(work Work, fence int) error {
 		// The row stays running until its lease ends, and is recovered then.
 		return fmt.Errorf("finish: %w", err)
 	}
-	r.logExecution(r.calls, work, finish, done)
+	r.report(r.calls, work, finish, done)
 	return nil
 }
 

@@ -1,8 +1,6 @@
 package executor
 
 import (
-	"context"
-	"log/slog"
 	"math/rand/v2"
 	"net/url"
 	"time"
@@ -58,35 +56,4 @@ func hostOf(address string) string {
 		return ""
 	}
 	return u.Host
-}
-
-// logExecution writes one line for one attempt. A URL is logged by its host
-// alone: paths and queries may hold secrets.
-func (e *Executor) logExecution(ctx context.Context, work Work, f execution.Finish, done execution.Finished) {
-	status := string(done.Status)
-	switch {
-	case !done.Applied:
-		status = "late"
-	case done.Status == execution.Pending:
-		status = "retry"
-	}
-	attrs := []slog.Attr{
-		slog.Int64("executionId", work.ID), slog.Int64("jobId", work.JobID), slog.String("job", work.JobName),
-		slog.String("status", status), slog.Int("attempt", work.Attempt),
-		slog.Int64("durationMs", f.Attempt.EndedAt.Sub(f.Attempt.StartedAt).Milliseconds()),
-		slog.Int64("latenessMs", f.FirstStartedAt.Sub(work.ScheduledFor).Milliseconds()),
-		slog.String("host", f.Host),
-	}
-	if f.Attempt.Response != nil {
-		attrs = append(attrs, slog.Int("responseStatus", f.Attempt.Response.Status))
-	}
-	if f.Attempt.Failure != nil {
-		attrs = append(attrs, slog.String("error", string(f.Attempt.Failure.Kind)))
-	}
-	e.log.LogAttrs(ctx, slog.LevelInfo, "execution", attrs...)
-}
-
-func (e *Executor) logSkipped(ctx context.Context, work Work, reason string) {
-	e.log.LogAttrs(ctx, slog.LevelInfo, "execution", slog.Int64("executionId", work.ID), slog.Int64("jobId", work.JobID),
-		slog.String("job", work.JobName), slog.String("status", string(execution.Skipped)), slog.String("reason", reason))
 }

@@ -47,7 +47,7 @@ func newHouse(t *testing.T) *house {
 	db := mysqltest.New(t)
 	clock := func() time.Time { return noon }
 	store := mysql.NewAccounts(db)
-	accounts, err := account.NewService(store, account.Config{
+	accounts, err := account.NewService(context.Background(), store, account.Config{
 		Secret: []byte(strings.Repeat("k", 32)), AccessLifetime: time.Hour, RememberLifetime: time.Hour, AllowRegistration: true,
 	}, clock)
 	if err != nil {

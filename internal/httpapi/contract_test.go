@@ -77,7 +77,7 @@ func newStreamingSystem(t *testing.T, config account.Config, streamWait time.Dur
 	store := mysql.NewAccounts(s.db)
 	config.Secret = []byte(strings.Repeat("k", 32))
 	config.AccessLifetime, config.RememberLifetime = 15*time.Minute, 7*24*time.Hour
-	accounts, err := account.NewService(store, config, s.now)
+	accounts, err := account.NewService(context.Background(), store, config, s.now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,7 +55,7 @@ func newSignIn(t *testing.T) *signIn {
 
 func (s *signIn) service(t *testing.T, key, previous string) *account.Service {
 	t.Helper()
-	service, err := account.NewService(s.store, account.Config{
+	service, err := account.NewService(context.Background(), s.store, account.Config{
 		Secret: []byte(strings.Repeat(key, 32)), PreviousSecret: []byte(strings.Repeat(previous, 32)),
 		AccessLifetime: 15 * time.Minute, RememberLifetime: 7 * 24 * time.Hour,
 	}, s.now)

@@ -9,7 +9,6 @@ package mysql
 
 import (
 	"cmp"
-	"context"
 	"crypto/tls"
 	"database/sql"
 	"database/sql/driver"
@@ -28,6 +27,8 @@ type Options struct {
 	Port     int
 	User     string
 	Password string
+	// Logins, when set, are used in place of User and Password.
+	Logins   Logins
 	Database string // may be empty for server-wide work
 	// TLS, when set, is used with the server's name checked by its own rules.
 	TLS *tls.Config
@@ -36,7 +37,11 @@ type Options struct {
 	// AnswerTimeout is how long a statement may take, or a connection be silent
 	// after one, before it is given up; 0 means 20 seconds.
 	AnswerTimeout time.Duration
+	// ConnectTimeout bounds making a connection, all of it; 0 means 5 seconds.
+	ConnectTimeout time.Duration
 }
+
+const defaultConnectTimeout = 5 * time.Second
 
 // defaultAnswerTimeout is far above what any statement of a request, a tick or
 // an execution takes, and below what a tick has.
@@ -50,11 +55,11 @@ const maxIdleTime = 90 * time.Second
 // this package relies on: UTC, strict SQL, READ COMMITTED, matched (not
 // changed) row counts. It does not connect.
 func Open(opts Options) (*sql.DB, error) {
-	connector, err := Connector(opts)
+	connects, err := Connector(opts)
 	if err != nil {
 		return nil, err
 	}
-	db := sql.OpenDB(connector)
+	db := sql.OpenDB(connects)
 	if opts.MaxConns <= 0 {
 		opts.MaxConns = 10
 	}
@@ -71,11 +76,15 @@ func Connector(opts Options) (driver.Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	connector, err := driverpkg.NewConnector(cfg)
+	made, err := driverpkg.NewConnector(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("mysql: configuration: %w", err)
 	}
-	return readCommitted{connector}, nil
+	logins := opts.Logins
+	if logins == nil {
+		logins = Login{opts.User, opts.Password}
+	}
+	return connector{made, logins, cfg.Timeout}, nil
 }
 
 // driverConfig is the one place that sets the connection's policy.
@@ -84,7 +93,7 @@ func driverConfig(opts Options) (*driverpkg.Config, error) {
 		return nil, fmt.Errorf("mysql: no host")
 	}
 	cfg := driverpkg.NewConfig()
-	cfg.User, cfg.Passwd, cfg.DBName = opts.User, opts.Password, opts.Database
+	cfg.DBName = opts.Database
 	if strings.HasPrefix(opts.Host, "/") {
 		cfg.Net, cfg.Addr = "unix", opts.Host
 	} else {
@@ -101,7 +110,7 @@ func driverConfig(opts Options) (*driverpkg.Config, error) {
 	cfg.InterpolateParams = true
 	// After a failover the old writer answers "read-only": drop the connection.
 	cfg.RejectReadOnly = true
-	cfg.Timeout = 5 * time.Second
+	cfg.Timeout = cmp.Or(opts.ConnectTimeout, defaultConnectTimeout)
 	cfg.ReadTimeout = cmp.Or(opts.AnswerTimeout, defaultAnswerTimeout)
 	cfg.WriteTimeout = cfg.ReadTimeout
 	cfg.Params = map[string]string{
@@ -113,28 +122,8 @@ func driverConfig(opts Options) (*driverpkg.Config, error) {
 		"auto_increment_increment": "1",
 		"sql_mode":                 "'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY'",
 	}
+	if err := cfg.Apply(driverpkg.BeforeConnect(useLogin)); err != nil {
+		return nil, fmt.Errorf("mysql: configuration: %w", err)
+	}
 	return cfg, nil
-}
-
-// readCommitted puts every new connection at READ COMMITTED. The name of the
-// session variable differs between engines; the statement does not.
-type readCommitted struct{ driver.Connector }
-
-const setReadCommitted = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
-
-func (c readCommitted) Connect(ctx context.Context) (driver.Conn, error) {
-	conn, err := c.Connector.Connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	execer, ok := conn.(driver.ExecerContext)
-	if !ok {
-		_ = conn.Close()
-		return nil, fmt.Errorf("mysql: the driver's connection cannot execute statements")
-	}
-	if _, err := execer.ExecContext(ctx, setReadCommitted, nil); err != nil {
-		_ = conn.Close()
-		return nil, fmt.Errorf("mysql: isolation level: %w", err)
-	}
-	return conn, nil
 }

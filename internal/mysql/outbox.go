@@ -136,6 +136,20 @@ func lockStuck(ctx context.Context, tx *sql.Tx, now time.Time, request dispatch.
 		WHERE e.id IN (`+placeholders(len(args))+`) ORDER BY e.id`, args...)
 }
 
+// maxBacklog is as far as a backlog is counted.
+const maxBacklog = 100_000
+
+// Backlog is how many waiting executions should have been sent by now and were
+// not, up to a bound.
+func (s *Executions) Backlog(ctx context.Context, now time.Time) (int, error) {
+	counts, err := queryAllSQL(ctx, s.db, scanInto[int], `SELECT COUNT(*) FROM (SELECT 1 FROM executions FORCE INDEX (ix_executions_waiting)
+		WHERE status = 'pending' AND resend_after <= ? LIMIT ?) AS unsent`, utc(now), maxBacklog)
+	if err != nil {
+		return 0, translate(err)
+	}
+	return counts[0], nil
+}
+
 // WaitingAfter lists waiting rows with larger ids.
 func (s *Executions) WaitingAfter(ctx context.Context, id int64, limit int) ([]execution.Waiting, error) {
 	waiting, err := queryAllSQL(ctx, s.db, scanWaiting,

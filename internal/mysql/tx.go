@@ -187,6 +187,9 @@ var errLostRace = errors.New("mysql: another process changed the row first")
 
 // The server's error numbers that this package acts on.
 const (
+	errSchemaDenied    = 1044
+	errAccessDenied    = 1045
+	errUserUnknown     = 1698 // MariaDB's, of a user that there is not
 	errDuplicate       = 1062
 	errLockWaitTimeout = 1205
 	errDeadlock        = 1213
@@ -250,7 +253,7 @@ func translate(err error) error {
 
 // isAway reports an error of the connection or of the server's state rather
 // than of the statement: refused, reset, too many connections, shutting down,
-// read-only.
+// read-only, or a password that is being changed.
 func isAway(err error) bool {
 	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, driverpkg.ErrInvalidConn) {
 		return true
@@ -258,7 +261,7 @@ func isAway(err error) bool {
 	if isNetwork(err) {
 		return true
 	}
-	return hasNumber(err, 1040, 1053, 1077, 1079, 1203, 1290, 1792, 1836, 2002, 2003, 2006, 2013)
+	return hasNumber(err, errAccessDenied, errUserUnknown, 1040, 1053, 1077, 1079, 1203, 1290, 1792, 1836, 2002, 2003, 2006, 2013)
 }
 
 func isNetwork(err error) bool {

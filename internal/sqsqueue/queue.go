@@ -15,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/cronjobs/cronjobs/internal/telemetry"
 )
 
 // The service's limits.
@@ -154,12 +156,18 @@ func cut(messages []Message, errs []error) [][]int {
 
 // sendBatch sends the messages of those indexes and sets their errors.
 func (q *Queue) sendBatch(ctx context.Context, messages []Message, batch []int, errs []error) {
+	trace := telemetry.TraceHeader(ctx) // goes on in whoever receives the message
 	entries := make([]types.SendMessageBatchRequestEntry, len(batch))
 	for i, index := range batch {
 		entries[i] = types.SendMessageBatchRequestEntry{
 			Id:           aws.String(strconv.Itoa(i)),
 			MessageBody:  aws.String(messages[index].Body),
 			DelaySeconds: delaySeconds(messages[index].Delay),
+		}
+		if trace != "" {
+			entries[i].MessageSystemAttributes = map[string]types.MessageSystemAttributeValue{
+				"AWSTraceHeader": {DataType: aws.String("String"), StringValue: aws.String(trace)},
+			}
 		}
 		errs[index] = ErrUnanswered
 	}

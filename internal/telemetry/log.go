@@ -8,6 +8,7 @@ import (
 	"log"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
@@ -51,6 +52,12 @@ func With(ctx context.Context, attrs ...slog.Attr) context.Context {
 	return context.WithValue(ctx, attrsKey{}, append(append(all, have...), attrs...))
 }
 
+type briefKey struct{}
+
+// Brief returns a context whose lines do without the invocation's ids: there are
+// hundreds of them in one, and each byte is paid for.
+func Brief(ctx context.Context) context.Context { return context.WithValue(ctx, briefKey{}, true) }
+
 // contextual adds what the context knows to each record. An invocation's id is
 // of use only where there is a console of AWS to look it up in.
 type contextual struct {
@@ -59,8 +66,16 @@ type contextual struct {
 }
 
 func (h contextual) Handle(ctx context.Context, record slog.Record) error {
-	if invocation, ok := lambdacontext.FromContext(ctx); ok && h.invocation && invocation.AwsRequestID != "" {
-		record.AddAttrs(slog.String("awsRequestId", invocation.AwsRequestID))
+	if h.invocation {
+		record.Time = record.Time.UTC().Truncate(time.Millisecond)
+	}
+	if brief := ctx.Value(briefKey{}) != nil; h.invocation && !brief {
+		if invocation, ok := lambdacontext.FromContext(ctx); ok && invocation.AwsRequestID != "" {
+			record.AddAttrs(slog.String("awsRequestId", invocation.AwsRequestID))
+		}
+		if trace := TraceID(TraceHeader(ctx)); trace != "" {
+			record.AddAttrs(slog.String("trace_id", trace))
+		}
 	}
 	if attrs, ok := ctx.Value(attrsKey{}).([]slog.Attr); ok {
 		record.AddAttrs(attrs...)

@@ -85,14 +85,14 @@ const roundWait = 60 * time.Second
 
 func measure(ctx context.Context, server *database.Server, dir string, jobs int, limited bool, rounds int, say func(string)) (measurement, error) {
 	name := fmt.Sprintf("bench_%d_%t", jobs, limited)
-	if err := database.EnsureDatabase(ctx, server.Host, server.Port, server.User, server.Password, name); err != nil {
+	if err := database.EnsureDatabase(ctx, server.Host, server.Port, server.User, server.Password, name, nil); err != nil {
 		return measurement{}, err
 	}
 	cfg, err := config.Parse(config.Local, []string{"LOCAL_DATA_DIR=" + filepath.Join(dir, name)})
 	if err != nil {
 		return measurement{}, err
 	}
-	cfg.DB = config.Database{Host: server.Host, Port: server.Port, Username: server.User, Password: config.Secret(server.Password), Name: name}
+	cfg.DB = config.Database{Host: server.Host, Port: server.Port, Username: server.User, Password: config.Secret(server.Password), Name: name, TLSCA: config.TLSOff}
 	cfg.EgressAllow = app.Loopback
 	s, err := system.Start(ctx, system.Options{
 		Config: cfg, Log: slog.Default(), Addr: "127.0.0.1:0", Limited: limited, TickEvery: 3 * time.Second,

@@ -23,7 +23,7 @@ type stage struct {
 
 // openStage makes an empty database with the product's schema.
 func openStage(ctx context.Context, server *database.Server, name string) (*stage, error) {
-	if err := database.EnsureDatabase(ctx, server.Host, server.Port, server.User, server.Password, name); err != nil {
+	if err := database.EnsureDatabase(ctx, server.Host, server.Port, server.User, server.Password, name, nil); err != nil {
 		return nil, err
 	}
 	s := &stage{server: server, name: name}

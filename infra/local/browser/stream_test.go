@@ -219,7 +219,8 @@ func startSystem(t *testing.T, origin string) *system.System {
 		_ = server.Stop(ctx)
 	})
 	cfg.DB = config.Database{
-		Host: server.Host, Port: server.Port, Username: server.User, Password: config.Secret(server.Password),
+		TLSCA: config.TLSOff,
+		Host:  server.Host, Port: server.Port, Username: server.User, Password: config.Secret(server.Password),
 		Name: "browser",
 	}
 	s, err := system.Start(t.Context(), system.Options{Config: cfg, Log: slog.New(slog.DiscardHandler), Addr: "127.0.0.1:0"})

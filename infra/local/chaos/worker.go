@@ -67,7 +67,7 @@ func startSystem(settings Settings, queue func(*sqsserver.Server)) (*system.Syst
 		return nil, err
 	}
 	db := settings.DB
-	cfg.DB = config.Database{Host: db.Host, Port: db.Port, Username: db.User, Password: config.Secret(db.Password), Name: db.Name}
+	cfg.DB = config.Database{Host: db.Host, Port: db.Port, Username: db.User, Password: config.Secret(db.Password), Name: db.Name, TLSCA: config.TLSOff}
 	cfg.EgressAllow = app.Loopback
 	log := telemetry.NewConsole(os.Stderr, telemetry.ParseLevel("info"))
 	telemetry.SetDefault(log)

@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"fmt"
 	"net"
@@ -30,8 +31,9 @@ func dsn(host string, port int, user, password, schema string) string {
 
 // EnsureDatabase creates the schema where it is missing, with utf8mb4 as its
 // character set, on any engine.
-func EnsureDatabase(ctx context.Context, host string, port int, user, password, name string) error {
-	db, err := open(dsn(host, port, user, password, ""))
+// Encryption is nil where the server is not spoken to by TLS.
+func EnsureDatabase(ctx context.Context, host string, port int, user, password, name string, encryption *tls.Config) error {
+	db, err := open(dsn(host, port, user, password, ""), encryption)
 	if err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
@@ -52,7 +54,7 @@ func EnsureDatabase(ctx context.Context, host string, port int, user, password, 
 
 // EnsureDatabase creates the schema on this server where it is missing.
 func (s *Server) EnsureDatabase(ctx context.Context, name string) error {
-	return EnsureDatabase(ctx, s.Host, s.Port, s.User, s.Password, name)
+	return EnsureDatabase(ctx, s.Host, s.Port, s.User, s.Password, name, nil)
 }
 
 func quote(name string) string {
@@ -60,12 +62,13 @@ func quote(name string) string {
 }
 
 // open opens a pool whose driver keeps quiet: what fails is returned.
-func open(dsn string) (*sql.DB, error) {
+func open(dsn string, encryption *tls.Config) (*sql.DB, error) {
 	cfg, err := mysql.ParseDSN(dsn)
 	if err != nil {
 		return nil, err
 	}
 	cfg.Logger = &mysql.NopLogger{}
+	cfg.TLS = encryption
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {
 		return nil, err
@@ -75,7 +78,7 @@ func open(dsn string) (*sql.DB, error) {
 
 // awaitAnswer waits until the server answers a query.
 func (s *Server) awaitAnswer(ctx context.Context, progress func(string)) error {
-	db, err := open(s.DSN(""))
+	db, err := open(s.DSN(""), nil)
 	if err != nil {
 		return err
 	}

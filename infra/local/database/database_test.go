@@ -33,7 +33,7 @@ func begin(t *testing.T, dir string) *Server {
 
 func query[T any](t *testing.T, s *Server, schema, text string) T {
 	t.Helper()
-	db, err := open(s.DSN(schema))
+	db, err := open(s.DSN(schema), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func query[T any](t *testing.T, s *Server, schema, text string) T {
 
 func execute(t *testing.T, s *Server, schema string, statements ...string) {
 	t.Helper()
-	db, err := open(s.DSN(schema))
+	db, err := open(s.DSN(schema), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestServerTakesTheProductsSQL(t *testing.T) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
-	db, err := open(server.DSN("cron_jobs"))
+	db, err := open(server.DSN("cron_jobs"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func own(dir string) error {
 	if err := server.EnsureDatabase(ctx, "cron_jobs"); err != nil {
 		return err
 	}
-	db, err := open(server.DSN("cron_jobs"))
+	db, err := open(server.DSN("cron_jobs"), nil)
 	if err != nil {
 		return err
 	}

@@ -110,7 +110,7 @@ var tidbSettings = []string{
 
 // settle applies the settings and marks the directory as complete.
 func (t *tidb) settle(ctx context.Context, s *Server) error {
-	db, err := open(s.DSN(""))
+	db, err := open(s.DSN(""), nil)
 	if err != nil {
 		return err
 	}

@@ -45,6 +45,9 @@ func run(ctx context.Context, dir string) (err error) {
 	}
 	defer stop()
 	cfg.DB.Host, cfg.DB.Port, cfg.DB.Username, cfg.DB.Password = where.Host, where.Port, where.User, config.Secret(where.Password)
+	if dir != "" {
+		cfg.DB.TLSCA = config.TLSOff // a server of our own
+	}
 	migrate, closeAll, err := app.NewMigrate(ctx, app.Env{Config: cfg, Log: log})
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cronjobs/cronjobs/infra/local/database"
+	"github.com/cronjobs/cronjobs/internal/app"
 	"github.com/cronjobs/cronjobs/internal/config"
 	"github.com/cronjobs/cronjobs/internal/mysql"
 )
@@ -32,6 +33,11 @@ func Open(ctx context.Context, dir string, say func(string)) (where mysql.Option
 		Host: cfg.DB.Host, Port: cfg.DB.Port, User: cfg.DB.Username, Password: cfg.DB.Password.Reveal(), Database: cfg.DB.Name,
 		MaxConns: 4, AnswerTimeout: statementTime,
 	}
+	if dir == "" {
+		if where.TLS, err = app.DatabaseTLS(cfg.DB); err != nil {
+			return where, nil, err
+		}
+	}
 	stop = func() {}
 	switch {
 	case dir != "":
@@ -50,7 +56,7 @@ func Open(ctx context.Context, dir string, say func(string)) (where mysql.Option
 	case where.Host == "":
 		return where, nil, errors.New("name a database by DB_HOST, DB_USERNAME and DB_PASSWORD, or a directory by DIR=")
 	}
-	if err := database.EnsureDatabase(ctx, where.Host, where.Port, where.User, where.Password, where.Database); err != nil {
+	if err := database.EnsureDatabase(ctx, where.Host, where.Port, where.User, where.Password, where.Database, where.TLS); err != nil {
 		stop()
 		return where, nil, err
 	}

@@ -77,7 +77,7 @@ func TestASecretIsFoundNowhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.DB = config.Database{Host: options.Host, Port: options.Port, Username: options.User, Password: config.Secret(options.Password), Name: options.Database}
+	cfg.DB = config.Database{Host: options.Host, Port: options.Port, Username: options.User, Password: config.Secret(options.Password), Name: options.Database, TLSCA: config.TLSOff}
 	cfg.EgressAllow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	s, err := system.Start(t.Context(), system.Options{
 		Config: cfg, Log: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), Addr: "127.0.0.1:0", TickEvery: 2 * time.Second,

@@ -165,8 +165,13 @@ func (s *System) openDatabase(ctx context.Context, dir string, cfg *config.Confi
 		}
 		s.db, s.Engine = server, server.Engine
 		cfg.DB.Host, cfg.DB.Port, cfg.DB.Username, cfg.DB.Password = server.Host, server.Port, server.User, config.Secret(server.Password)
+		cfg.DB.TLSCA = config.TLSOff
 	}
-	err := database.EnsureDatabase(ctx, cfg.DB.Host, cfg.DB.Port, cfg.DB.Username, cfg.DB.Password.Reveal(), cfg.DB.Name)
+	encryption, err := app.DatabaseTLS(cfg.DB)
+	if err != nil {
+		return err
+	}
+	err = database.EnsureDatabase(ctx, cfg.DB.Host, cfg.DB.Port, cfg.DB.Username, cfg.DB.Password.Reveal(), cfg.DB.Name, encryption)
 	if err != nil {
 		return fmt.Errorf("database %s on %s: %w", cfg.DB.Name, s.Engine, err)
 	}

@@ -80,7 +80,7 @@ func start(t *testing.T, db mysql.Options, dir string) *system.System {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.DB = config.Database{Host: db.Host, Port: db.Port, Username: db.User, Password: config.Secret(db.Password), Name: db.Database}
+	cfg.DB = config.Database{Host: db.Host, Port: db.Port, Username: db.User, Password: config.Secret(db.Password), Name: db.Database, TLSCA: config.TLSOff}
 	cfg.EgressAllow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	s, err := system.Start(t.Context(), system.Options{
 		Config: cfg, Log: slog.New(slog.DiscardHandler), Addr: "127.0.0.1:0", TickEvery: 2 * time.Second,
@@ -349,7 +349,7 @@ func TestASecondSystemOnOneDirectoryIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.DB = config.Database{Host: db.Host, Port: db.Port, Username: db.User, Password: config.Secret(db.Password), Name: db.Database}
+	cfg.DB = config.Database{Host: db.Host, Port: db.Port, Username: db.User, Password: config.Secret(db.Password), Name: db.Database, TLSCA: config.TLSOff}
 	for name, tc := range map[string]struct{ dir, addr, says string }{
 		"data directory": {dir, "127.0.0.1:0", "in use"},
 		"port":           {t.TempDir(), strings.TrimPrefix(s.URL, "http://localhost"), "PORT"},
