@@ -29,7 +29,8 @@ func EnsureUser(ctx context.Context, db *sql.DB, login Login, setPassword bool) 
 		return fmt.Errorf("database user: %w", err)
 	}
 	defer func() { _ = conn.Close() }()
-	const lock = "CONCAT('grants ', MD5(DATABASE()))" // names have at most 64 characters
+	// Names have at most 64 characters; MySQL 9 has no MD5 of its own.
+	const lock = "CONCAT('grants ', LEFT(SHA2(DATABASE(), 256), 40))"
 	held, err := queryAllSQL(ctx, conn, scanInto[sql.NullBool], "SELECT GET_LOCK("+lock+", ?)", grantWait)
 	if err != nil {
 		return fmt.Errorf("database user: %w", err)
