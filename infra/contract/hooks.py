@@ -141,6 +141,7 @@ SENSE = {
     "reassignTo": lambda _: CATEGORY_ID,
     "url": lambda _: f"{BASE}/local/echo",
     "headers": lambda _: {"X-Number": str(next(NUMBERS))},
+    "allowedHosts": lambda _: ["api.example.com"],
     "secretHeaders": lambda _: ["X-Number"],
     "expiresAt": lambda _: "2026-12-31T00:00:00Z",
     "currentPassword": lambda _: PERSON.password,
@@ -160,6 +161,8 @@ def give_sense(value):
     if isinstance(value, dict):
         if "categoryId" in value:
             value.pop("categoryName", None)  # one of them
+        if "entityId" in value:
+            value.setdefault("entity", "job")  # one of which kind
         for job in value.get("jobs") or []:
             if isinstance(job, dict):
                 job["categoryId"] = CATEGORY_ID  # said for each, or for all

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/cronjobs/cronjobs/internal/apperr"
 	"github.com/cronjobs/cronjobs/internal/audit"
 	"github.com/cronjobs/cronjobs/internal/execution"
@@ -55,27 +57,38 @@ const csvEntries = 1000
 
 // AuditEntryView is an entry of the audit log.
 type AuditEntryView struct {
-	ID         int64           `json:"id"`
-	At         Timestamp       `json:"at"`
-	UserID     *int64          `json:"userId" nullable:"true" doc:"Null where nobody was signed in."`
-	UserEmail  *string         `json:"userEmail" nullable:"true" doc:"The user's present address."`
-	TokenID    *int64          `json:"tokenId" nullable:"true" doc:"The API token that was used."`
-	SessionID  *int64          `json:"sessionId" nullable:"true"`
-	RequestID  string          `json:"requestId" doc:"The X-Request-Id of the request."`
-	Address    string          `json:"address" doc:"Where it came from."`
-	Action     audit.Action    `json:"action" example:"job.update"`
-	Entity     audit.Entity    `json:"entity" enum:"user,session,token,category,job,secret,history,audit"`
-	EntityID   *int64          `json:"entityId" nullable:"true"`
-	EntityName string          `json:"entityName" doc:"As it was then; may be empty."`
-	Before     json.RawMessage `json:"before" nullable:"true" doc:"The fields that were changed, as they were; null where there was nothing. Secrets read as ********, values of a URL's query as well; texts of more than 2 KiB are cut, and end in …."`
-	After      json.RawMessage `json:"after" nullable:"true" doc:"The same fields as they became."`
+	ID         int64        `json:"id"`
+	At         Timestamp    `json:"at"`
+	UserID     *int64       `json:"userId" nullable:"true" doc:"Null where nobody was signed in."`
+	UserEmail  *string      `json:"userEmail" nullable:"true" doc:"The user's present address."`
+	TokenID    *int64       `json:"tokenId" nullable:"true" doc:"The API token that was used."`
+	SessionID  *int64       `json:"sessionId" nullable:"true"`
+	RequestID  string       `json:"requestId" doc:"The X-Request-Id of the request."`
+	Address    string       `json:"address" doc:"Where it came from."`
+	Action     audit.Action `json:"action" example:"job.update"`
+	Entity     audit.Entity `json:"entity" enum:"user,session,token,category,job,secret,history,audit"`
+	EntityID   *int64       `json:"entityId" nullable:"true"`
+	EntityName string       `json:"entityName" doc:"As it was then; may be empty."`
+	Before     auditFields  `json:"before" doc:"The fields that were changed, as they were; null where there was nothing. Secrets read as ********, values of a URL's query as well; texts of more than 2 KiB are cut, and end in …."`
+	After      auditFields  `json:"after" doc:"The same fields as they became."`
+}
+
+// auditFields is an object of what changed, by the names of its fields, or null.
+type auditFields json.RawMessage
+
+// MarshalJSON gives what was kept as it is.
+func (f auditFields) MarshalJSON() ([]byte, error) { return json.RawMessage(f).MarshalJSON() }
+
+// Schema says that any field may be in it.
+func (auditFields) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeObject, Nullable: true, AdditionalProperties: true}
 }
 
 func newAuditEntryView(e audit.Entry) AuditEntryView {
 	return AuditEntryView{
 		ID: e.ID, At: Timestamp(e.At), UserID: numberOrNull(e.UserID), UserEmail: textOrNull(e.UserEmail),
 		TokenID: numberOrNull(e.TokenID), SessionID: numberOrNull(e.SessionID), RequestID: e.RequestID, Address: e.Address,
-		Action: e.Action, Entity: e.Entity, EntityID: numberOrNull(e.EntityID), EntityName: e.EntityName, Before: e.Before, After: e.After,
+		Action: e.Action, Entity: e.Entity, EntityID: numberOrNull(e.EntityID), EntityName: e.EntityName, Before: auditFields(e.Before), After: auditFields(e.After),
 	}
 }
 

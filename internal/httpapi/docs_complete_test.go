@@ -25,6 +25,9 @@ func gaps(s map[string]any, asked bool) (gaps []string) {
 		!has("examples", "enum", "default") && s["format"] != "date-time" {
 		gaps = append(gaps, "no example")
 	}
+	if kinds, ok := s["type"].([]any); ok && slices.Contains(kinds, any("")) {
+		gaps = append(gaps, "no type beside null")
+	}
 	if !asked { // limits are for what clients send
 		return gaps
 	}

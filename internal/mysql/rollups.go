@@ -129,8 +129,10 @@ type ending struct {
 	args  []any
 }
 
-// lockWaiting begins the statement that locks waiting rows that are to end.
-const lockWaiting = "SELECT id, job_id, scheduled_for FROM executions"
+// lockWaiting begins the statement that locks waiting rows that are to end. It
+// reads a column that no index has: by an index alone, MySQL also locks the row
+// after the last one that it looks for, which may be a running one.
+const lockWaiting = "SELECT id, job_id, scheduled_for, created_at FROM executions"
 
 // endWaiting ends waiting rows and records that. It answers which.
 func endWaiting(ctx context.Context, tx *sql.Tx, now time.Time, end ending) ([]int64, error) {
@@ -143,7 +145,7 @@ func endWaiting(ctx context.Context, tx *sql.Tx, now time.Time, end ending) ([]i
 		query += " FORCE INDEX (" + end.index + ")"
 	}
 	rows, err := queryAllSQL(ctx, tx, func(rows *sql.Rows) (r row, err error) {
-		err = rows.Scan(&r.id, &r.jobID, &r.at)
+		err = rows.Scan(&r.id, &r.jobID, &r.at, new(any))
 		return r, err
 	}, query+" WHERE "+end.where+" AND status IN ('pending', 'queued') ORDER BY id FOR UPDATE", end.args...)
 	if err != nil || len(rows) == 0 {
