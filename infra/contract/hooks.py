@@ -161,8 +161,8 @@ def give_sense(value):
     if isinstance(value, dict):
         if "categoryId" in value:
             value.pop("categoryName", None)  # one of them
-        if "entityId" in value:
-            value.setdefault("entity", "job")  # one of which kind
+        if "entityId" in value and not value.get("entity"):
+            value["entity"] = "job"  # one of which kind
         for job in value.get("jobs") or []:
             if isinstance(job, dict):
                 job["categoryId"] = CATEGORY_ID  # said for each, or for all

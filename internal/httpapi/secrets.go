@@ -73,7 +73,7 @@ type putSecretInput struct {
 }
 
 type putSecretBody struct {
-	Value        string   `json:"value" minLength:"1" maxLength:"4096" doc:"Can never be read again. A url gets it percent-encoded, a body JSON-escaped." example:"correct horse battery staple"`
+	Value        string   `json:"value" minLength:"1" maxLength:"4096" pattern:"^[^\\x00]*$" patternDescription:"text without NUL characters" doc:"Can never be read again. A url gets it percent-encoded, a body JSON-escaped." example:"correct horse battery staple"`
 	AllowedHosts []string `json:"allowedHosts" minItems:"1" maxItems:"50" doc:"Hosts, with or without a port, or *.example.com. A call elsewhere is not made: it fails as blocked_secret." example:"[\"api.example.com\"]"`
 }
 
