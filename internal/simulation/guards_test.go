@@ -93,7 +93,7 @@ var (
 
 // cancels finds the waiting rows that people's changes end.
 func cancels(edit bool) func(string) string {
-	const prefix = "SELECT id, job_id, scheduled_for FROM executions FORCE INDEX (ix_executions_job_status) WHERE job_id IN ("
+	const prefix = "SELECT id, job_id, scheduled_for, created_at FROM executions FORCE INDEX (ix_executions_job_status) WHERE job_id IN ("
 	return func(query string) string {
 		if strings.HasPrefix(query, prefix) && strings.Contains(query, "occurrence_at") == edit {
 			return strings.Replace(query, " WHERE ", " WHERE FALSE AND ", 1)
