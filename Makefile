@@ -25,7 +25,7 @@ TESTDB = go run ./infra/local/testdb -engine $(ENGINE) --
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-zA-Z_-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-zA-Z_-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: ## Run the whole system on this machine, database included (reads .env; the environment comes first)
@@ -36,6 +36,11 @@ run: ## Run the whole system on this machine, database included (reads .env; the
 .PHONY: bench
 bench: ## Measure it on this machine (docs/benchmarks.md)
 	go run ./infra/local/bench $(ARGS)
+
+.PHONY: bench-cold-start
+bench-cold-start: ## Start the built functions as Lambda does, and measure (ENGINE=, ARGS='-starts 1')
+	@$(MAKE) --no-print-directory build LAMBDA_ARCH=$$(go env GOHOSTARCH)
+	$(TESTDB) go run ./infra/local/coldstart $(ARGS)
 
 # JOBS and EXECUTIONS are what is stored; DIR is the data directory of a database
 # to start, else DB_HOST and the like name one.

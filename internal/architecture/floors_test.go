@@ -21,7 +21,7 @@ var floors = [][]string{
 	0: {
 		"migrations", "internal/apperr", "internal/audit", "internal/schedule", "internal/config", "internal/telemetry", "internal/secret",
 		"infra/local/database", "infra/local/sqsserver", "infra/local/sqspoller", "infra/cost",
-		"infra/local/secretsserver", "internal/mysql/rdsca", "internal/secretstore",
+		"infra/local/secretsserver", "infra/local/runtimeapi", "internal/mysql/rdsca", "internal/secretstore",
 	},
 	1: {"internal/execution", "internal/account"},
 	2: {"internal/job"},
@@ -29,7 +29,7 @@ var floors = [][]string{
 	4: {"internal/mysql", "internal/sqsqueue", "internal/kmskey", "internal/httpapi"},
 	5: {"internal/mysql/mysqltest", "internal/app"},
 	6: {"internal/simulation", "functions/api", "functions/tick", "functions/executor", "functions/migrate", "infra/local/system", "infra/local/testdb", "infra/local/seed", "infra/templatetest"},
-	7: {"infra/local", "infra/local/simulate", "infra/local/bench", "infra/local/seedlarge", "infra/local/benchapi", "infra/local/repairrollups", "infra/local/rotatesecrets", "infra/local/openapi", "infra/local/chaos", "infra/deploy"},
+	7: {"infra/local", "infra/local/simulate", "infra/local/bench", "infra/local/seedlarge", "infra/local/benchapi", "infra/local/repairrollups", "infra/local/rotatesecrets", "infra/local/openapi", "infra/local/chaos", "infra/local/coldstart", "infra/deploy"},
 }
 
 // onlyImporters are modules with a single door.
