@@ -133,6 +133,7 @@ func Observability(t *Template, runbook string) []string {
 	if err != nil {
 		f.add("%v", err)
 	}
+	f.outcomes(metrics)
 	if len(metrics) > mostCombinations {
 		f.add("%d metrics, more than %d", len(metrics), mostCombinations)
 	}
@@ -153,4 +154,24 @@ func Observability(t *Template, runbook string) []string {
 		}
 	}
 	return f
+}
+
+// outcomes wants either every outcome that is emitted or none: one that is left
+// out would look as if it never happened.
+func (f *faults) outcomes(metrics []Metric) {
+	const dimension = "outcome"
+	shown := map[string]bool{}
+	for _, metric := range metrics {
+		if outcome, ok := metric.Dimensions[dimension]; ok {
+			shown[outcome] = true
+		}
+	}
+	if len(shown) == 0 {
+		return
+	}
+	for _, outcome := range telemetry.Values[dimension] {
+		if !shown[outcome] && outcome != telemetry.Other {
+			f.add("no line of a dashboard shows the outcome %s", outcome)
+		}
+	}
 }

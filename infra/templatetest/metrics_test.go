@@ -80,6 +80,10 @@ func TestObservabilityCatches(t *testing.T) {
 		"on the dashboard": {
 			`["CronJobs","Swept","environment","${Environment}"]`, `["CronJobs","Sweeps","environment","${Environment}"]`, "Sweeps,environment=${Environment}: no such metric",
 		},
+		"an outcome of none": {
+			`"outcome","late",{`, `"outcome","cancelled",{`, "outcome=cancelled: no function emits it",
+		},
+		"an outcome unseen":   {`["CronJobs","Executions","environment","${Environment}","outcome","abandoned",{"label":"abandoned"}],`, ``, "no line of a dashboard shows the outcome abandoned"},
 		"another environment": {`["CronJobs","Swept","environment","${Environment}"]`, `["CronJobs","Swept","environment","prod"]`, "of another environment"},
 		"not JSON":            {`{"widgets":[`, `{"widgets":`, "Dashboard: "},
 	}

@@ -27,7 +27,7 @@ func NewAPI(ctx context.Context, env Env) (handler APIHandler, closeAll func() e
 	return invoked(env, db, func(ctx context.Context, event events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
 		began := env.Now()
 		defer func() { observeTime(ctx, telemetry.RequestDuration, env.Now().Sub(began)) }()
-		return answer(ctx, event)
+		return answer(mysql.WithOneConnectTimeout(ctx), event)
 	}), db.Close, nil
 }
 

@@ -38,7 +38,11 @@ func gateway(handler http.Handler, log *slog.Logger) APIHandler {
 			path = event.RequestContext.HTTP.Path
 		}
 		event.RawPath = (&url.URL{Path: path}).EscapedPath()
-		response, err := adapter.ProxyWithContext(context.WithValue(ctx, headersKey{}, event.Headers), event)
+		asked := &request{headers: event.Headers}
+		response, err := adapter.ProxyWithContext(context.WithValue(ctx, requestKey{}, asked), event)
+		if asked.broken {
+			return ownAnswer(event, http.StatusInternalServerError, "Something went wrong on our side."), nil
+		}
 		if err != nil {
 			log.WarnContext(ctx, "the event is no request", "err", err)
 			return ownAnswer(event, http.StatusBadRequest, "The request cannot be understood."), nil
@@ -104,17 +108,25 @@ func responseSize(response events.APIGatewayV2HTTPResponse) int {
 	return size
 }
 
-type headersKey struct{}
+type requestKey struct{}
+
+// request is what the shield and the gateway tell each other of one.
+type request struct {
+	headers map[string]string // as the gateway sent them
+	broken  bool              // the handler panicked: what it wrote is no whole answer
+}
 
 func shield(handler http.Handler, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// The adapter cuts header values at commas ("Mon, 23 Nov", user
 		// agents); the gateway had already joined repeated headers, so each
 		// value is whole as it came.
-		if headers, ok := r.Context().Value(headersKey{}).(map[string]string); ok {
-			for name, value := range headers {
-				r.Header.Set(name, value)
-			}
+		asked, ok := r.Context().Value(requestKey{}).(*request)
+		if !ok {
+			asked = new(request)
+		}
+		for name, value := range asked.headers {
+			r.Header.Set(name, value)
 		}
 		// net/http keeps this header out of the map and in a field.
 		if host := r.Header.Get("Host"); host != "" {
@@ -126,13 +138,13 @@ func shield(handler http.Handler, log *slog.Logger) http.Handler {
 		}
 		once := &onceWriter{ResponseWriter: w}
 		// The adapter recovers from nothing: a panic would end the process, and a
-		// new one would have to start for the next request.
+		// new one would have to start for the next request. net/http would break
+		// off the connection; nothing has left yet here, so all of it is replaced.
 		defer func() {
 			if cause := recover(); cause != nil {
 				log.ErrorContext(r.Context(), "panic", "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
-				if !once.wrote {
-					once.WriteHeader(http.StatusInternalServerError)
-				}
+				asked.broken = true
+				once.WriteHeader(http.StatusInternalServerError)
 			}
 		}()
 		handler.ServeHTTP(once, r)

@@ -39,6 +39,27 @@ func TestAHandlerThatWritesNothingAnswers200(t *testing.T) {
 	}
 }
 
+// `sam local start-api` and some proxies do not write names in lower case.
+func TestHeadersAreFoundHoweverTheyAreSpelt(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"x-request-id", "X-Request-Id", "X-REQUEST-ID"} {
+		serve(t, events.APIGatewayV2HTTPRequest{Headers: map[string]string{name: "a, b"}}, func(_ http.ResponseWriter, r *http.Request) {
+			if got := r.Header.Values("X-Request-Id"); len(got) != 1 || got[0] != "a, b" {
+				t.Errorf("%s arrived as %q", name, got)
+			}
+		})
+	}
+}
+
+func TestTheHostIsNoHeader(t *testing.T) {
+	t.Parallel()
+	serve(t, events.APIGatewayV2HTTPRequest{Headers: map[string]string{"host": "cron-jobs.example.com"}}, func(_ http.ResponseWriter, r *http.Request) {
+		if r.Host != "cron-jobs.example.com" || r.Header.Get("Host") != "" {
+			t.Errorf("host %q, header %q", r.Host, r.Header.Get("Host"))
+		}
+	})
+}
+
 func TestHeadersWithCommasArriveWhole(t *testing.T) {
 	t.Parallel()
 	sent := map[string]string{
@@ -121,13 +142,50 @@ func TestBodiesAndCookies(t *testing.T) {
 	}
 }
 
+// A body's length is told by its bytes, whichever way it came.
+func TestTextIsSentAsItIs(t *testing.T) {
+	t.Parallel()
+	const text = `{"name":"Zürich \u0000 😀"}`
+	for name, event := range map[string]events.APIGatewayV2HTTPRequest{
+		"as text":   {Body: text},
+		"as base64": {Body: base64.StdEncoding.EncodeToString([]byte(text)), IsBase64Encoded: true},
+		"none":      {},
+	} {
+		event.RequestContext.HTTP.Method = "PUT"
+		want := text
+		if event.Body == "" {
+			want = ""
+		}
+		got := serve(t, event, func(w http.ResponseWriter, r *http.Request) {
+			if body, err := io.ReadAll(r.Body); err != nil || string(body) != want || r.ContentLength != int64(len(want)) || r.Method != "PUT" {
+				t.Errorf("%s: %s %q of %d bytes, %v", name, r.Method, body, r.ContentLength, err)
+			}
+			_, _ = io.WriteString(w, want)
+		})
+		if got.IsBase64Encoded || got.Body != want {
+			t.Errorf("%s: left as %q, base64 %t", name, got.Body, got.IsBase64Encoded)
+		}
+	}
+}
+
 func TestAPanicIsAnAnswer(t *testing.T) {
 	t.Parallel()
 	for name, handler := range map[string]http.HandlerFunc{
 		"before the answer": func(http.ResponseWriter, *http.Request) { panic("at once") },
 		"net/http's own":    func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"in mid-answer": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"success":true,"data":[1,2,`)
+			panic("at once")
+		},
 	} {
-		if got := serve(t, events.APIGatewayV2HTTPRequest{}, handler); got.StatusCode != http.StatusInternalServerError || strings.Contains(got.Body, "at once") {
+		got := serve(t, events.APIGatewayV2HTTPRequest{}, handler)
+		var envelope struct {
+			Success    *bool
+			StatusCode int
+		}
+		err := json.Unmarshal([]byte(got.Body), &envelope)
+		if got.StatusCode != http.StatusInternalServerError || strings.Contains(got.Body, "at once") ||
+			err != nil || envelope.Success == nil || *envelope.Success || envelope.StatusCode != got.StatusCode {
 			t.Errorf("%s: %d %q", name, got.StatusCode, got.Body)
 		}
 	}

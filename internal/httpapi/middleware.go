@@ -62,9 +62,11 @@ func (s *server) recoverPanics(next http.Handler) http.Handler {
 				slog.String("requestId", infoOf(r.Context()).id),
 				slog.String("cause", fmt.Sprint(cause)),
 				slog.String("stack", string(debug.Stack())))
-			if seen.Status() == 0 {
-				s.writeError(seen, r, fmt.Errorf("panic: %v", cause))
+			if seen.Status() != 0 {
+				// Half an answer must not pass for a whole one.
+				panic(http.ErrAbortHandler)
 			}
+			s.writeError(seen, r, fmt.Errorf("panic: %v", cause))
 		}()
 		next.ServeHTTP(seen, r)
 	})

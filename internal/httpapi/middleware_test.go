@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -406,4 +408,20 @@ func TestConditional(t *testing.T) {
 			t.Errorf("If-Match %s against 3: %v", header, err)
 		}
 	}
+}
+
+// What has been written cannot be taken back; whoever serves breaks it off.
+func TestAPanicInMidAnswerBreaksItOff(t *testing.T) {
+	t.Parallel()
+	handler := (&server{log: slog.New(slog.DiscardHandler)}).recoverPanics(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"success":true,"data":[1,`)
+		panic("in mid-answer")
+	}))
+	defer func() {
+		if cause := recover(); cause != http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
+			t.Errorf("it went on with %v", cause)
+		}
+	}()
+	handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), "GET", "/", nil))
+	t.Error("the half answer passed for a whole one")
 }

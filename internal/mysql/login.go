@@ -5,6 +5,8 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"net"
+	"sync/atomic"
 	"time"
 
 	driverpkg "github.com/go-sql-driver/mysql"
@@ -63,13 +65,32 @@ func (e *connectError) Error() string {
 func (e *connectError) Timeout() bool   { return true }
 func (e *connectError) Temporary() bool { return true }
 
+type timeoutKey struct{}
+
+// WithOneConnectTimeout returns a context whose statements wait for a connection
+// only until the first one was not had in time: the next ones fail at once. A
+// request that needs several things of the database so waits for it once.
+func WithOneConnectTimeout(ctx context.Context) context.Context {
+	return context.WithValue(ctx, timeoutKey{}, new(atomic.Pointer[error]))
+}
+
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
+	before, once := ctx.Value(timeoutKey{}).(*atomic.Pointer[error])
+	if once {
+		if late := before.Load(); late != nil {
+			return nil, *late
+		}
+	}
 	inTime, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	conn, err := c.connect(inTime)
 	if err != nil && inTime.Err() != nil && ctx.Err() == nil {
 		// The cause itself would pass for the caller's own deadline.
 		err = &connectError{c.timeout, err.Error()}
+	}
+	// The driver has the same timeout, and may be the first to notice.
+	if late := net.Error(nil); once && errors.As(err, &late) && late.Timeout() {
+		before.Store(&err)
 	}
 	return conn, err
 }

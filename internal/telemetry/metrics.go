@@ -32,7 +32,9 @@ const (
 	// Swept is how many executions were sent again, or taken over from a worker
 	// that vanished.
 	Swept Metric = "Swept"
-	// Executions counts attempts by their outcome.
+	// Executions counts attempts by their outcome, and executions that ended
+	// without one. Those that a person ends (who pauses, edits or deletes a job)
+	// are in no metric: the summaries have them.
 	Executions Metric = "Executions"
 	// ExecutionLateness is how long after its instant a scheduled call began.
 	ExecutionLateness Metric = "ExecutionLateness"
@@ -68,11 +70,12 @@ var Definitions = map[Metric]Definition{
 
 // Values are those that a dimension may have; any other is counted as "other".
 var Values = map[string][]string{
-	byLane:    {"fast", "slow", other},
-	byOutcome: {"success", "failed", "retry", "skipped", "late", "missed", "cancelled", "abandoned", other},
+	byLane:    {"fast", "slow", Other},
+	byOutcome: {"success", "failed", "retry", "skipped", "late", "missed", "abandoned", Other},
 }
 
-const other = "other"
+// Other stands for every value of a dimension that is not among its own.
+const Other = "other"
 
 // maxValues is how many values of a metric one line may hold.
 const maxValues = 100
@@ -107,7 +110,7 @@ func Observe(ctx context.Context, metric Metric, value string, amount float64) {
 	if dimension := Definitions[metric].Dimension; dimension == "" {
 		value = ""
 	} else if !slices.Contains(Values[dimension], value) {
-		value = other
+		value = Other
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
