@@ -16,7 +16,8 @@ type Limits struct {
 	// Address is how many requests an address may send in a window without a
 	// token that is known to be ours.
 	Address int
-	// FailedLogins is how many sign-ins may fail from an address in a window.
+	// FailedLogins is how many sign-ins may fail from an address in a window, and
+	// how often a user may give a wrong present password.
 	// An account bears accountFactor times as many, from all addresses; those
 	// from one address to one account are within the first bound.
 	FailedLogins int
@@ -68,6 +69,8 @@ type rule struct {
 const (
 	tooManyRequests = "Too many requests; wait a while."
 	tooManyFailures = "Too many sign-ins have failed; wait a while."
+
+	tooManyPasswords = "Your present password was wrong too often; wait a while."
 )
 
 // count counts one thing against the rule. Its error is TooManyRequests where
@@ -146,6 +149,22 @@ func (s *Service) admitLogin(ctx context.Context, email, address string) (notFai
 	}
 	return func(ctx context.Context) error {
 		return s.store.Discount(ctx, []Bucket{byAddress.bucket(network(address)), ofAccount.bucket(email)}, ends)
+	}, nil
+}
+
+// admitPassword counts a present password as wrong before it is looked at;
+// TooManyRequests where as many were. right takes the count back.
+func (s *Service) admitPassword(ctx context.Context, userID int64) (right func(context.Context) error, err error) {
+	wrong := rule{"wrong password of user", s.limits.FailedLogins, s.limits.Window, tooManyPasswords}
+	if wrong.most <= 0 {
+		return func(context.Context) error { return nil }, nil
+	}
+	subject, ends := strconv.FormatInt(userID, 10), wrong.ends(s.now())
+	if _, err := s.count(ctx, wrong, subject); err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) error {
+		return s.store.Discount(ctx, []Bucket{wrong.bucket(subject)}, ends)
 	}, nil
 }
 

@@ -39,20 +39,26 @@ func (s *Service) UpdateProfile(ctx context.Context, userID int64, change Profil
 	return user, nil
 }
 
-// checkCurrent holds a password against the user's.
+// checkCurrent holds a password against the user's. It is TooManyRequests where
+// too many have been wrong, whatever this one is: who has got hold of a session
+// must not find out the password with it.
 func (s *Service) checkCurrent(ctx context.Context, faults *apperr.Faults, user User, password string) error {
 	if password == "" {
 		faults.Add("currentPassword", "is required")
 		return nil
 	}
-	match, err := s.hasher.verify(ctx, user.PasswordHash, password)
+	right, err := s.admitPassword(ctx, user.ID)
 	if err != nil {
 		return err
 	}
-	if !match {
+	match, err := s.hasher.verify(ctx, user.PasswordHash, password)
+	if err == nil && !match {
 		faults.Add("currentPassword", "is not your present password")
+		return nil
 	}
-	return nil
+	// A count that stays is a nuisance at worst, and no reason to refuse.
+	_ = right(context.WithoutCancel(ctx))
+	return err
 }
 
 // ChangePassword replaces a user's password, ends the user's other sessions

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -130,7 +131,7 @@ type accessToken struct {
 }
 
 func (t accessTokens) read(token string, now time.Time) (accessToken, error) {
-	if len(token) == 0 || len(token) > maxToken {
+	if len(token) == 0 || len(token) > maxToken || strings.ContainsFunc(token, notInToken) {
 		return accessToken{}, errToken
 	}
 	_, audience := t.typ()
@@ -165,6 +166,12 @@ func (t accessTokens) read(token string, now time.Time) (accessToken, error) {
 	return accessToken{
 		userID: userID, sessionID: claims.SessionID, tokenVersion: claims.TokenVersion, expired: expired,
 	}, nil
+}
+
+// notInToken reports what is neither base64 for URLs nor a dot: decoders pass over
+// ends of lines, and one token would have many spellings.
+func notInToken(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.'
 }
 
 // verifyingKey picks the key that the token names.

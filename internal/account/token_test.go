@@ -2,8 +2,12 @@ package account
 
 import (
 	"bytes"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +71,29 @@ func TestAccessTokens(t *testing.T) {
 	}
 	other := testKey(t, "o")
 	type claims = map[string]any
+	// written signs a header and claims as they are spelled.
+	written := func(header, payload string) string {
+		text := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString([]byte(payload))
+		code := hmac.New(sha256.New, key.access)
+		code.Write([]byte(text))
+		return text + "." + base64.RawURLEncoding.EncodeToString(code.Sum(nil))
+	}
+	header := fmt.Sprintf(`{"alg":"HS256","typ":"at+jwt","kid":%q}`, key.id)
+	payload := func(change string) string {
+		return fmt.Sprintf(`{"iss":"cron-jobs","aud":"cron-jobs-api","sub":"7","sid":42,"ver":3,"iat":%d,"nbf":%d,"exp":%d%s}`,
+			issuedAt.Unix(), issuedAt.Unix(), issuedAt.Add(15*time.Minute).Unix(), change)
+	}
+	parts := strings.Split(good, ".")
+	ticket, err := accessTokens{keys: []signingKey{key}, lifetime: 15 * time.Minute, tickets: true}.issue(User{ID: 7, TokenVersion: 3}, 42, issuedAt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	session := Session{ID: 42, UserID: 7, Nonce: make([]byte, 16), Generation: 1, CreatedAt: issuedAt}
+	refresh := refreshTokens{keys: []signingKey{key}, remember: time.Hour}.issue(&session, issuedAt)
+	// The key that an attacker knows: what an address or a header of their own
+	// names, or a file that is the same everywhere.
+	known := func(header claims) string { return forge(jwt.SigningMethodHS256, []byte("known"), header, nil) }
+	empty := func(header claims) string { return forge(jwt.SigningMethodHS256, []byte{}, header, nil) }
 	for name, tc := range map[string]struct {
 		token   string
 		at      time.Duration // after it was issued
@@ -105,6 +132,97 @@ func TestAccessTokens(t *testing.T) {
 		"no subject":            {token: hs(nil, claims{"sub": nil})},
 		"subject is no number":  {token: hs(nil, claims{"sub": "admin"})},
 		"no session":            {token: hs(nil, claims{"sid": nil})},
+
+		"spelled like it": {token: written(header, payload("")), good: true}, // shows that the speller works
+
+		// Keys of the attacker's choice.
+		"jwk":                            {token: known(claims{"jwk": claims{"kty": "oct", "k": "a25vd24", "kid": key.id}})},
+		"jku":                            {token: known(claims{"jku": "https://evil.example/keys.json"})},
+		"x5u":                            {token: known(claims{"x5u": "https://evil.example/cert.pem"})},
+		"x5c":                            {token: known(claims{"x5c": []string{"a25vd24="}})},
+		"kid that is a path":             {token: empty(claims{"kid": "../../../../dev/null"})},
+		"kid that is a statement":        {token: empty(claims{"kid": "' UNION SELECT '' -- "})},
+		"kid that is an address":         {token: known(claims{"kid": "https://evil.example/key"})},
+		"kid that is empty":              {token: empty(claims{"kid": ""})},
+		"kid that is a number":           {token: empty(claims{"kid": 0})},
+		"kid that is a list":             {token: known(claims{"kid": []string{key.id}})},
+		"kid with a NUL":                 {token: known(claims{"kid": key.id + "\x00"})},
+		"our kid and the attacker's key": {token: known(nil)},
+		"our kid and an empty key":       {token: empty(nil)},
+		"our kid for a key":              {token: forge(jwt.SigningMethodHS256, []byte(key.id), nil, nil)},
+
+		// Algorithms.
+		"None":        {token: written(strings.Replace(header, "HS256", "None", 1), payload(""))},
+		"nOnE, empty": {token: base64.RawURLEncoding.EncodeToString([]byte(strings.Replace(header, "HS256", "nOnE", 1))) + "." + parts[1] + "."},
+		"hs256":       {token: written(strings.Replace(header, "HS256", "hs256", 1), payload(""))},
+		"no alg":      {token: written(strings.Replace(header, `"alg":"HS256",`, "", 1), payload(""))},
+		"alg a list":  {token: written(strings.Replace(header, `"HS256"`, `["HS256"]`, 1), payload(""))},
+		"ES256":       {token: written(strings.Replace(header, "HS256", "ES256", 1), payload(""))},
+		"HS384":       {token: forge(jwt.SigningMethodHS384, key.access, nil, nil)},
+		"alg twice":   {token: written(strings.Replace(header, `{`, `{"alg":"none",`, 1), payload("")), good: true}, // the last counts, and was signed by us
+
+		// Types, and tokens of other kinds.
+		"no typ":             {token: hs(claims{"typ": nil}, nil)},
+		"typ in capitals":    {token: hs(claims{"typ": "AT+JWT"}, nil)},
+		"typ of a ticket":    {token: hs(claims{"typ": ticketType}, nil)},
+		"a ticket":           {token: ticket},
+		"a refresh token":    {token: refresh},
+		"an API token":       {token: "cj_" + strings.Repeat("A", 43)},
+		"a nested token":     {token: base64.RawURLEncoding.EncodeToString([]byte(good))},
+		"the ticket key":     {token: forge(jwt.SigningMethodHS256, key.ticket, nil, nil)},
+		"encrypted, in five": {token: good + ".a.b"},
+
+		// Form.
+		"another segment":      {token: good + ".AAAA"},
+		"a dot behind":         {token: good + "."},
+		"a dot before":         {token: "." + good},
+		"two segments":         {token: parts[0] + "." + parts[1]},
+		"padding":              {token: good + "="},
+		"space behind":         {token: good + " "},
+		"space inside":         {token: parts[0] + ". " + parts[1] + "." + parts[2]},
+		"line end inside":      {token: parts[0] + "\n." + parts[1] + "." + parts[2]},
+		"line end in the code": {token: good[:len(good)-5] + "\n" + good[len(good)-5:]},
+		"unused bits":          {token: good[:len(good)-1] + nextInAlphabet(good[len(good)-1])},
+		"standard alphabet":    {token: written(header, payload(`,"pad":"\u00ff~~~???"`)) + "+/"},
+		"signed twice":         {token: good + parts[2]},
+		"too long":             {token: hs(nil, claims{"pad": strings.Repeat("a", maxToken)})},
+		"no JSON":              {token: written(header, "null and more")},
+		"a list of claims":     {token: written(header, "["+payload("")+"]")},
+		"two texts":            {token: written(header, payload("")+payload(""))},
+		"header null":          {token: written("null", payload(""))},
+		"deep claims":          {token: written(header, strings.Repeat(`{"a":`, 200)+"1"+strings.Repeat("}", 200))},
+
+		// Times.
+		"exp true":           {token: hs(nil, claims{"exp": true})},
+		"exp 0":              {token: hs(nil, claims{"exp": 0}), good: true, expired: true},
+		"exp negative":       {token: written(header, strings.Replace(payload(""), `"exp":`, `"exp":-`, 1)), good: true, expired: true},
+		"exp null":           {token: written(header, payload(`,"exp":null`))},
+		"exp without end":    {token: written(header, payload(`,"exp":1e400`))},
+		"exp NaN":            {token: written(header, payload(`,"exp":NaN`))},
+		"exp a list":         {token: written(header, payload(`,"exp":[9999999999]`))},
+		"nbf in an hour":     {token: hs(nil, claims{"nbf": issuedAt.Add(time.Hour).Unix()})},
+		"exp before nbf":     {token: hs(nil, claims{"exp": issuedAt.Add(-time.Hour).Unix(), "nbf": issuedAt.Add(time.Hour).Unix()})},
+		"exp a moment later": {token: hs(nil, claims{"exp": float64(issuedAt.Unix()) + 0.5}), good: true},
+
+		// Who, and for whom.
+		"several audiences of others":  {token: hs(nil, claims{"aud": []string{"a", "b"}})},
+		"audience a number":            {token: hs(nil, claims{"aud": 7})},
+		"audience in capitals":         {token: hs(nil, claims{"aud": "CRON-JOBS-API"})},
+		"audience of tickets":          {token: hs(nil, claims{"aud": ticketAudience})},
+		"issuer with more":             {token: hs(nil, claims{"iss": issuer + ".evil"})},
+		"issuer a list":                {token: hs(nil, claims{"iss": []string{issuer}})},
+		"subject a number":             {token: hs(nil, claims{"sub": 7})},
+		"subject 0":                    {token: hs(nil, claims{"sub": "0"})},
+		"subject negative":             {token: hs(nil, claims{"sub": "-7"})},
+		"subject too large":            {token: hs(nil, claims{"sub": "9223372036854775808"})},
+		"session a text":               {token: hs(nil, claims{"sid": "42"})},
+		"session negative":             {token: hs(nil, claims{"sid": -42})},
+		"session with a fraction":      {token: hs(nil, claims{"sid": 42.5})},
+		"session too large":            {token: written(header, payload(`,"sid":1e30`))},
+		"expired and of another kind":  {token: hs(claims{"typ": ticketType}, nil), at: time.Hour},
+		"expired and for others":       {token: hs(nil, claims{"aud": "elsewhere"}), at: time.Hour},
+		"expired and never to be good": {token: hs(nil, claims{"nbf": issuedAt.Add(9 * time.Hour).Unix()}), at: time.Hour},
+		"expired and without nbf":      {token: hs(nil, claims{"nbf": nil}), at: time.Hour},
 	} {
 		got, err := tokens.read(tc.token, issuedAt.Add(tc.at))
 		if (err == nil) != tc.good {
@@ -115,6 +233,13 @@ func TestAccessTokens(t *testing.T) {
 			t.Errorf("%s: read %+v", name, got)
 		}
 	}
+}
+
+// nextInAlphabet is the letter of base64 that differs from one in its last bit
+// alone, which the end of a code does not use.
+func nextInAlphabet(letter byte) string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	return string(alphabet[strings.IndexByte(alphabet, letter)^1])
 }
 
 func TestAKeyIsReplacedWithoutSigningAnyoneOut(t *testing.T) {

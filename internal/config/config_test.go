@@ -75,16 +75,18 @@ func TestEveryFaultAtOnceByName(t *testing.T) {
 func TestOrigins(t *testing.T) {
 	t.Parallel()
 	for value, ok := range map[string]bool{
-		"":                       false,
-		" ":                      false,
-		"*":                      false,
-		"https://*.example.com":  false,
-		"example.com":            false,
-		"https://a.example/path": false,
-		"https://user@a.example": false,
-		"https://a.example,":     false,
-		"https://a.example":      true,
-		"https://a.example/":     true,
+		"":                        false,
+		" ":                       false,
+		"*":                       false,
+		"null":                    false,
+		"https://a.example, null": false,
+		"https://*.example.com":   false,
+		"example.com":             false,
+		"https://a.example/path":  false,
+		"https://user@a.example":  false,
+		"https://a.example,":      false,
+		"https://a.example":       true,
+		"https://a.example/":      true,
 		"https://a.example, http://localhost:5173": true,
 	} {
 		_, err := config.Parse(config.API, enough("CORS_ORIGIN="+value))

@@ -59,11 +59,12 @@ func NewTransport(opts ClientOptions) *Transport {
 	connect := &connector{
 		warm:   newWarmConns(),
 		dialer: &net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second, Control: guard.Safe, Resolver: opts.Resolver},
-		tls:    &tls.Config{MinVersion: tls.VersionTLS12},
+		tls:    &tls.Config{},
 	}
 	if opts.TLS != nil {
 		connect.tls = opts.TLS.Clone()
 	}
+	connect.tls.MinVersion = tls.VersionTLS12
 	connect.tls.NextProtos = []string{"http/1.1"}
 	perHost := opts.MaxIdlePerHost
 	if perHost == 0 {

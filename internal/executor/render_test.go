@@ -101,6 +101,14 @@ func TestSecretsGoWhereTheyMayAlone(t *testing.T) {
 			t.Errorf("%s: %v", name, attempt.Failure)
 		}
 	}
+	// A short request that becomes megabytes by naming a long secret often.
+	work := namingWork(target.URL)
+	work.Vault["TOKEN"] = executor.VaultSecret{Value: strings.Repeat("v", job.MaxSecretValue), AllowedHosts: []string{"127.0.0.1"}}
+	work.Request.Body = []byte(`"` + strings.Repeat("{{secret.TOKEN}}", 4000) + `"`)
+	attempt, _ := executor.NewClient(http.DefaultTransport, executor.WallClock{}).Call(t.Context(), executor.Call{Work: work})
+	if attempt.Failure == nil || attempt.Failure.Kind != execution.ErrInternal || !strings.Contains(attempt.Failure.Message, "too large") {
+		t.Errorf("too large: %v", attempt.Failure)
+	}
 	if n := hits.Load(); n != 0 {
 		t.Errorf("%d calls were made", n)
 	}

@@ -398,7 +398,7 @@ func TestAuditPagesAndFilters(t *testing.T) {
 func TestAuditIsExportedAsATable(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	for _, name := range []string{"=1+1", "plain, and \\\"quoted\\\"", "third"} {
+	for _, name := range []string{"@SUM(1)", "＝1+1", "-1+1", "+1+1", "=1+1", "plain, and \\\"quoted\\\"", "third"} {
 		h.make("/categories", `{"name":"`+name+`","color":"#123456"}`)
 	}
 	var names []string
@@ -411,7 +411,7 @@ func TestAuditIsExportedAsATable(t *testing.T) {
 			t.Error(diff)
 		}
 		rows, err := csv.NewReader(strings.NewReader(got.raw)).ReadAll()
-		if err != nil || parts > 3 {
+		if err != nil || parts > 5 {
 			t.Fatal(err, parts)
 		}
 		for _, row := range rows[1:] {
@@ -420,7 +420,7 @@ func TestAuditIsExportedAsATable(t *testing.T) {
 		link := got.Header.Get("Link")
 		target = strings.TrimSuffix(strings.TrimPrefix(link, "<"), `>; rel="next"`)
 	}
-	if diff := cmp.Diff([]string{"third", `plain, and "quoted"`, "'=1+1"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"third", `plain, and "quoted"`, "'=1+1", "'+1+1", "'-1+1", "'＝1+1", "'@SUM(1)"}, names); diff != "" {
 		t.Errorf("names (-want +got):\n%s", diff)
 	}
 }

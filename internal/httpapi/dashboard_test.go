@@ -323,6 +323,10 @@ func TestDeleteHistory(t *testing.T) {
 	if again := s.send(t, "DELETE", "/history?before=2026-01-31T11:02:00Z", token, "").must(200); again.at("data", "deleted") != 0.0 {
 		t.Errorf("once more: %s", again.raw)
 	}
+	told := s.send(t, "GET", "/audit?action=history.delete", token, "").must(200)
+	if diff := cmp.Diff([]any{map[string]any{"before": "2026-01-31T11:02:00Z", "deleted": 103.0}}, []any{told.at("data").([]any)[0].(map[string]any)["after"]}); diff != "" || told.at("meta", "total") != 1.0 {
+		t.Errorf("the audit log (-want +got):\n%s\n%s", diff, told.raw)
+	}
 	for _, query := range []string{"", "?before=", "?before=2026-01-31T12:00:01Z", "?before=2026-01-01", "?jobId=1&before=2026-01-01T00:00:00Z"} {
 		s.send(t, "DELETE", "/history"+query, token, "").must(400)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cronjobs/cronjobs/internal/account"
 	"github.com/cronjobs/cronjobs/internal/execution"
+	"github.com/cronjobs/cronjobs/internal/job"
 )
 
 // ExecutionItem is an execution as lists show it.
@@ -33,7 +34,7 @@ type ExecutionItem struct {
 // executionView is an execution with all that is known of it.
 type executionView struct {
 	ExecutionItem
-	ResponseHeaders   map[string]string `json:"responseHeaders" nullable:"true"`
+	ResponseHeaders   map[string]string `json:"responseHeaders" nullable:"true" doc:"Viewers see cookies, tokens and the queries of links masked."`
 	ResponseBody      string            `json:"responseBody" doc:"The first 64 KiB; masked for viewers."`
 	ResponseEncoding  string            `json:"responseEncoding" enum:"utf8,base64"`
 	ResponseTruncated bool              `json:"responseTruncated"`
@@ -114,6 +115,7 @@ func newExecutionView(e execution.Execution, role account.Role) executionView {
 		view.ResponseHeaders[name] = strings.Join(values, ", ")
 	}
 	if !role.Includes(account.Operator) {
+		maskAnswerHeaders(view.ResponseHeaders)
 		if len(last.Body) > 0 {
 			view.ResponseBody = maskedBody
 		}
@@ -121,6 +123,21 @@ func newExecutionView(e execution.Execution, role account.Role) executionView {
 	}
 	view.ResponseBody, view.ResponseEncoding = bodyText(last.Body, last.Truncated)
 	return view
+}
+
+// maskAnswerHeaders hides what a target may have given to its caller alone:
+// sessions, tokens, and links that let in whoever has them.
+func maskAnswerHeaders(headers map[string]string) {
+	for name, value := range headers {
+		switch lower := strings.ToLower(name); {
+		case lower == "set-cookie", lower == "authentication-info", job.IsSecretHeader(name, nil):
+			headers[name] = maskedBody
+		case lower == "location", lower == "content-location", lower == "link", lower == "refresh":
+			if path := strings.IndexAny(value, "?#"); path >= 0 {
+				headers[name] = value[:path+1] + maskedBody
+			}
+		}
+	}
 }
 
 // bodyText shows bytes as text where they are text. What was cut off may have

@@ -84,7 +84,7 @@ func TestExecutionShapes(t *testing.T) {
 		headers, body, kind  any
 	}{
 		{1, 1, 0, nil, nil, nil, "timeout"},
-		{2, 2, 0, 503, `{"content-type":"text/plain","x-a":"1, 2"}`, "grüße", "http_status"},
+		{2, 2, 0, 503, `{"content-type":"text/plain","x-a":"1, 2","Set-Cookie":"sid=S3NTINEL","x-auth-token":"S3NTINEL","location":"/cb#t=S3NTINEL","link":"</a?k=S3NTINEL>"}`, "grüße", "http_status"},
 		{2, 3, 1, 200, `{}`, "too late", nil},
 	} {
 		insert(t, s.db, `INSERT INTO attempts (execution_id, attempt, fence, started_at, ended_at, late, response_status, response_headers, response_body,
@@ -112,8 +112,10 @@ func TestExecutionShapes(t *testing.T) {
 		}
 	}
 	detail := map[string]any{
-		"responseHeaders": map[string]any{"content-type": "text/plain", "x-a": "1, 2"},
-		"responseBody":    "grüße", "responseEncoding": "utf8", "responseTruncated": false,
+		"responseHeaders": map[string]any{
+			"content-type": "text/plain", "x-a": "1, 2", "Set-Cookie": "sid=S3NTINEL", "x-auth-token": "S3NTINEL", "location": "/cb#t=S3NTINEL", "link": "</a?k=S3NTINEL>",
+		},
+		"responseBody": "grüße", "responseEncoding": "utf8", "responseTruncated": false,
 		"attempts": []any{
 			attempt(1.0, nil, map[string]any{"kind": "timeout", "message": "why"}),
 			attempt(2.0, 503.0, map[string]any{"kind": "http_status", "message": "why"}),
@@ -128,8 +130,13 @@ func TestExecutionShapes(t *testing.T) {
 		t.Errorf("detail (-want +got):\n%s", diff)
 	}
 	masked := s.send(t, "GET", path, s.tokenOf(t, account.Viewer), "").must(200)
-	if masked.text("data", "responseBody") != "********" {
+	if masked.text("data", "responseBody") != "********" || strings.Contains(masked.raw, "S3NTINEL") {
 		t.Errorf("a viewer reads %s", masked.raw)
+	}
+	if diff := cmp.Diff(map[string]any{
+		"content-type": "text/plain", "x-a": "1, 2", "Set-Cookie": "********", "x-auth-token": "********", "location": "/cb#********", "link": "</a?********",
+	}, masked.at("data", "responseHeaders")); diff != "" {
+		t.Errorf("headers for a viewer (-want +got):\n%s", diff)
 	}
 	s.send(t, "GET", "/history/9007199254740991", token, "").must(404)
 	s.send(t, "GET", "/history/0", token, "").must(400)

@@ -195,6 +195,38 @@ func TestFailedLoginsToAnAccount(t *testing.T) {
 	s.tryLogin(t, "eve@example.com", "wrong", "198.51.100.2").must(401)
 }
 
+// TestWrongPresentPasswordsAreLimited lets somebody guess who has got hold of a
+// session, at each address that asks for the present password.
+func TestWrongPresentPasswordsAreLimited(t *testing.T) {
+	t.Parallel()
+	s := newLimitedSystem(t, loginLimit)
+	token := s.tokenOf(t, account.Admin)
+	change := func(password string) answer {
+		return s.send(t, "POST", "/auth/change-password", token, fmt.Sprintf(`{"currentPassword":%q,"newPassword":"battery staple"}`, password))
+	}
+	move := func(password string) answer {
+		return s.send(t, "PATCH", "/auth/me", token, fmt.Sprintf(`{"currentPassword":%q,"email":"other@example.com"}`, password))
+	}
+	for range 8 { // right ones are not counted
+		s.send(t, "PATCH", "/auth/me", token, fmt.Sprintf(`{"currentPassword":%q,"email":"other@example.com"}`, adminPassword)).must(200)
+		s.send(t, "PATCH", "/auth/me", token, fmt.Sprintf(`{"currentPassword":%q,"email":%q}`, adminPassword, adminEmail)).must(200)
+	}
+	for range 3 {
+		change("wrong").must(400)
+	}
+	for range 2 {
+		move("wrong").must(400)
+	}
+	if got := change(adminPassword).must(429); got.header.Get("Retry-After") != "900" { // before it is looked at
+		t.Errorf("Retry-After: %q", got.header.Get("Retry-After"))
+	}
+	move(adminPassword).must(429)
+	s.send(t, "PATCH", "/auth/me", token, `{"name":"Ada"}`).must(200)
+	s.tryLogin(t, adminEmail, adminPassword, "192.0.2.1").must(200)
+	s.advance(15 * time.Minute)
+	change(adminPassword).must(200)
+}
+
 func TestParallelGuessesDoNotPassTheLimit(t *testing.T) {
 	t.Parallel()
 	s := newLimitedSystem(t, loginLimit)

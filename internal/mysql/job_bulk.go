@@ -153,8 +153,11 @@ func (c bulkChange) write() sameWrite {
 func applyChanges(ctx context.Context, tx *sql.Tx, changes []bulkChange, now time.Time) error {
 	cancels := map[job.Cancel][]int64{}
 	writes := map[sameWrite][]bulkChange{}
-	var forgiven []int64
+	var forgiven, deleted []int64
 	for _, c := range changes {
+		if c.Delete {
+			deleted = append(deleted, c.Job.ID)
+		}
 		if c.Cancel != job.CancelNone {
 			cancels[c.Cancel] = append(cancels[c.Cancel], c.Job.ID)
 		}
@@ -174,10 +177,15 @@ func applyChanges(ctx context.Context, tx *sql.Tx, changes []bulkChange, now tim
 			return err
 		}
 	}
-	if len(forgiven) == 0 {
+	if len(forgiven) > 0 {
+		if err := forgetFailures(ctx, tx, forgiven); err != nil {
+			return err
+		}
+	}
+	if len(deleted) == 0 {
 		return nil
 	}
-	return forgetFailures(ctx, tx, forgiven)
+	return forgetSigningKeys(ctx, tx, deleted)
 }
 
 func writeChanges(ctx context.Context, tx *sql.Tx, w sameWrite, changes []bulkChange, now time.Time) error {

@@ -194,6 +194,9 @@ func applyChange(ctx context.Context, tx *sql.Tx, seal *sealer, change job.Chang
 	if change.ForgetFailures {
 		return forgetFailures(ctx, tx, []int64{j.ID})
 	}
+	if change.Delete {
+		return forgetSigningKeys(ctx, tx, []int64{j.ID})
+	}
 	return nil
 }
 

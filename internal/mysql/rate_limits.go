@@ -60,13 +60,12 @@ func (s *Accounts) sweepCounts(ctx context.Context, now time.Time) (int64, error
 
 // Discount takes one away again from buckets of the window.
 func (s *Accounts) Discount(ctx context.Context, buckets []account.Bucket, ends time.Time) error {
-	keys := make([]any, len(buckets))
-	for i, b := range buckets {
-		keys[i] = b[:]
+	args := []any{utc(ends)}
+	for _, b := range buckets {
+		args = append(args, b[:])
 	}
 	return translate(standAlone(ctx, func() error {
-		_, err := exec(ctx, s.db, dialect.Update("rate_limits").Set(goqu.Record{"hits": goqu.L("hits - 1")}).
-			Where(goqu.C("bucket").In(keys...), goqu.C("ends_at").Eq(utc(ends)), goqu.C("hits").Gt(0)))
+		_, err := execSQL(ctx, s.db, "UPDATE rate_limits SET hits = hits - 1 WHERE ends_at = ? AND hits > 0 AND bucket IN ("+placeholders(len(buckets))+")", args...)
 		return err
 	}))
 }

@@ -124,8 +124,9 @@ func (s *Retention) agedJobs(ctx context.Context, jobs []int64, now time.Time, k
 type selection struct {
 	index, where, order string
 	args                []any
-	// entry tells of the removal in the audit log; nil where nobody asked for it.
-	entry *audit.Entry
+	// entry tells of the removal of so many in the audit log; nil where nobody
+	// asked for it.
+	entry func(removed int) audit.Entry
 }
 
 func agedExecutions(jobs []aged) selection {
@@ -141,11 +142,15 @@ func agedExecutions(jobs []aged) selection {
 
 // RemoveBefore removes executions that have ended and whose instant lies before
 // a time, whosever they are. It answers how many, and whether these were all;
-// otherwise there was no time for more.
+// otherwise there was no time for more. Each batch leaves its entry in the audit
+// log, with the number that it removed: what went and what is told of it are the
+// same, wherever this is cut off.
 func (s *Retention) RemoveBefore(ctx context.Context, before time.Time, more func() bool) (removed int, all bool, err error) {
 	return s.remove(ctx, selection{
 		index: "ix_executions_scheduled", where: "scheduled_for < ?", order: "scheduled_for", args: []any{utc(before)},
-		entry: &audit.Entry{Entity: audit.History, After: audit.Created([]audit.Field{{Name: "before", Value: utc(before)}})},
+		entry: func(removed int) audit.Entry {
+			return audit.Entry{Entity: audit.History, After: audit.Created([]audit.Field{{Name: "before", Value: utc(before)}, {Name: "deleted", Value: removed}})}
+		},
 	}, more)
 }
 
@@ -170,9 +175,6 @@ func (s *Retention) remove(ctx context.Context, which selection, more func() boo
 			return removed, true, nil
 		}
 		n, err := s.removeBatch(ctx, batch, which.entry)
-		if n > 0 {
-			which.entry = nil // one tells of all batches, with the first of them
-		}
 		removed += n
 		if err != nil {
 			return removed, false, err
@@ -186,7 +188,7 @@ func (s *Retention) remove(ctx context.Context, which selection, more func() boo
 
 // removeBatch removes executions with their attempts, and notes from when on
 // their jobs' history is whole. What they added to the summaries stays.
-func (s *Retention) removeBatch(ctx context.Context, batch []old, entry *audit.Entry) (removed int, err error) {
+func (s *Retention) removeBatch(ctx context.Context, batch []old, entry func(int) audit.Entry) (removed int, err error) {
 	purged := map[int64]time.Time{}
 	for _, o := range batch {
 		if whole := execution.HourOf(o.at).Add(time.Hour); whole.After(purged[o.jobID]) {
@@ -215,7 +217,7 @@ func (s *Retention) removeBatch(ctx context.Context, batch []old, entry *audit.E
 		if err != nil || entry == nil {
 			return err
 		}
-		return record(ctx, tx, *entry)
+		return record(ctx, tx, entry(removed))
 	})
 	return removed, err
 }

@@ -85,6 +85,15 @@ func (s *Jobs) putSigningKeys(ctx context.Context, tx *sql.Tx, id int64, keys []
 	return err
 }
 
+// forgetSigningKeys removes the keys of jobs that are deleted, whose rows the
+// transaction holds. Nothing signs with them any more: what waited is cancelled,
+// what runs has them already, and its retries end.
+func forgetSigningKeys(ctx context.Context, tx *sql.Tx, jobIDs []int64) error {
+	args := ids(jobIDs, func(id int64) int64 { return id })
+	_, err := execSQL(ctx, tx, "DELETE FROM signing_keys WHERE job_id IN ("+placeholders(len(args))+")", args...)
+	return err
+}
+
 func readSigningKeys(plain []byte) (keys []job.SigningKey, err error) {
 	if err := json.Unmarshal(plain, &keys); err != nil {
 		return nil, fmt.Errorf("stored signing keys: %w", err)

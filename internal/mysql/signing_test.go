@@ -2,12 +2,15 @@ package mysql_test
 
 import (
 	"encoding/base64"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/cronjobs/cronjobs/internal/apperr"
 	"github.com/cronjobs/cronjobs/internal/execution"
 	"github.com/cronjobs/cronjobs/internal/executor"
+	"github.com/cronjobs/cronjobs/internal/job"
 	"github.com/cronjobs/cronjobs/internal/mysql"
 	"github.com/cronjobs/cronjobs/internal/mysql/mysqltest"
 )
@@ -72,5 +75,34 @@ func TestSigningKeysReachTheWorker(t *testing.T) {
 	}
 	if works := load(store); works[1].Broken != nil || works[1].SigningKeys != nil {
 		t.Errorf("without keys: %+v", works[1])
+	}
+}
+
+// TestSigningKeysGoWithTheirJob deletes a job by itself, and others with many.
+func TestSigningKeysGoWithTheirJob(t *testing.T) {
+	t.Parallel()
+	k := newKeeper(t)
+	category := k.category("A").ID
+	var jobs []int64
+	for _, name := range []string{"Alone", "One of many", "Another", "Kept"} {
+		id := k.create(k.input(name, category)).ID
+		if _, err := k.jobs.RotateSigningKey(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		jobs = append(jobs, id)
+	}
+	if err := k.jobs.Delete(t.Context(), jobs[0], nil); err != nil {
+		t.Fatal(err)
+	}
+	for id, err := range k.many(job.BulkDelete, jobs[1:3], 0) {
+		if err != nil {
+			t.Errorf("%d: %v", id, err)
+		}
+	}
+	if left, want := k.text("SELECT GROUP_CONCAT(job_id) FROM signing_keys"), fmt.Sprint(jobs[3]); left != want {
+		t.Errorf("keys are left of %s, want %s", left, want)
+	}
+	if _, err := k.jobs.RotateSigningKey(t.Context(), jobs[0]); !apperr.Is(err, apperr.NotFound) {
+		t.Errorf("a key for a deleted job: %v", err)
 	}
 }

@@ -205,7 +205,7 @@ func TestTheKeyFile(t *testing.T) {
 	if second, _ := os.ReadFile(path); !bytes.Equal(first, second) {
 		t.Error("a key that was there was replaced")
 	}
-	for name, text := range map[string]string{"empty": "", "short": "AAAA\n", "not base64": "!!!!", "long": string(first) + "AAAA"} {
+	for name, text := range map[string]string{"empty": "", "short": "AAAA\n", "of 128 bits": "AAAAAAAAAAAAAAAAAAAAAA==\n", "not base64": "!!!!", "long": string(first) + "AAAA"} {
 		bad := filepath.Join(t.TempDir(), "bad")
 		if err := os.WriteFile(bad, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
