@@ -9,7 +9,9 @@ tools=${TEMPLATE_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/cron-jobs/template-tools
 mkdir -p "$(dirname "$tools")"
 # Two at once would install over each other.
 exec 9>"$tools.lock"
-if command -v flock >/dev/null; then flock 9; fi
+if command -v flock >/dev/null; then
+  flock --timeout 600 9 || { echo "template-tools.sh: another one has installed into $tools for ten minutes" >&2; exit 1; }
+fi
 if ! cmp -s requirements.txt "$tools/requirements.txt"; then
   echo "installing the template tools into $tools" >&2
   python3 -m venv --clear "$tools"

@@ -12,6 +12,7 @@
 # and SAM_ARM64 (yes where programs for arm64 run here).
 set -euo pipefail
 shopt -s nullglob
+source "$(dirname "${BASH_SOURCE[0]}")/within.sh"
 
 bridge=172.31.251.1
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/cron-jobs/docker
@@ -20,8 +21,8 @@ packages=(docker.io containerd runc tini qemu-user-static)
 if [[ ! -e $cache/complete ]]; then
   rm -rf "$cache"
   mkdir -p "$cache/debs" "$cache/root"
-  apt-get -qq update
-  (cd "$cache/debs" && apt-get -qq -o APT::Sandbox::User=root download "${packages[@]}")
+  within 180 "the lists of Debian's packages" apt-get -qq update
+  (cd "$cache/debs" && within 300 "Debian's packages ${packages[*]}" apt-get -qq -o APT::Sandbox::User=root download "${packages[@]}")
   for package in "$cache"/debs/*.deb; do dpkg-deb --extract "$package" "$cache/root"; done
   rm -rf "$cache/debs"
   touch "$cache/complete"
@@ -43,12 +44,13 @@ finish() {
   local status=$? pid try
   trap - EXIT
   if pid=$(cat "$work/pid" 2>/dev/null); then
-    docker ps -aq 2>/dev/null | xargs -r docker rm -f >/dev/null 2>&1 || true
+    timeout 10 docker ps -aq 2>/dev/null | xargs -r timeout 30 docker rm -f >/dev/null 2>&1 || true
     kill "$pid" 2>/dev/null || true
     for ((try = 0; try < 100; try++)); do
       kill -0 "$pid" 2>/dev/null || break
       sleep 0.1
     done
+    kill -KILL "$pid" 2>/dev/null || true
     remove_bridge
   fi
   [[ -z $emulated ]] || echo -1 >"$binfmt/cron-jobs-arm64" || true
@@ -61,7 +63,10 @@ trap 'exit 130' INT TERM
 
 # Two at once would share a bridge.
 exec 9>"$cache.lock"
-flock 9
+if ! flock --nonblock 9; then
+  echo 'docker.sh: another one runs on this machine; waiting for its end'
+  within 600 'the other docker.sh' flock 9
+fi
 remove_bridge # of a run that was killed
 if ip -o addr show docker0 >/dev/null 2>&1; then
   echo 'docker.sh: a docker0 is here already: stop that daemon, or use it yourself' >&2
@@ -73,7 +78,7 @@ dockerd --data-root "$work/data" --exec-root "$work/exec" --pidfile "$work/pid" 
   >"$work/log" 2>&1 </dev/null 9>&- &
 daemon=$!
 for ((try = 0; ; try++)); do
-  docker version >/dev/null 2>&1 && break
+  timeout 5 docker version >/dev/null 2>&1 && break
   if ((try == 150)) || ! kill -0 "$daemon" 2>/dev/null; then
     tail -n 30 "$work/log" >&2
     echo '!!! docker.sh: NO DOCKER DAEMON STARTS ON THIS MACHINE (its last words are above)' >&2
@@ -108,7 +113,7 @@ mkdir -p "$tree"/{var/rapid,var/task,var/runtime,opt,tmp,etc/ssl/certs}
 chmod 1777 "$tree/tmp"
 cp "$SAM_SITE/samcli/local/rapid/aws-lambda-rie-$architecture" "$tree/var/rapid/aws-lambda-rie"
 cp "$SAM_SITE/certifi/cacert.pem" "$tree/etc/ssl/certs/ca-certificates.crt"
-tar -C "$tree" -c . | docker import --change 'WORKDIR /var/task' - \
+tar -C "$tree" -c . | within 60 'docker import' docker import --change 'WORKDIR /var/task' - \
   "public.ecr.aws/lambda/provided:al2023-rapid-$architecture" >/dev/null
 
 "$@" 9>&-

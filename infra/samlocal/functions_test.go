@@ -59,6 +59,7 @@ func TestFunctionsInTheirContainers(t *testing.T) {
 	ctx := t.Context()
 
 	var schema migrated
+	s.step(t, "the schema is made")
 	must(t, s.invoke(ctx, here, "data", "MigrateFunction", sample(t, "migrate/events/migrate.json"), &schema))
 	files, err := migrations.FS.ReadDir(".")
 	if err != nil {
@@ -83,12 +84,15 @@ func TestFunctionsInTheirContainers(t *testing.T) {
 		t.Fatalf("a function that failed: %v", err)
 	}
 
+	s.step(t, "start-api starts")
 	api := s.startAPI(t, here)
+	s.step(t, "a person signs in")
 	var signedIn struct{ AccessToken string }
 	api.do(t, "POST", "/auth/login", map[string]string{"email": "admin@example.com", "password": password}, 200, &signedIn)
 	api.token = signedIn.AccessToken
 	api.do(t, "GET", "/jobs/no-such", nil, 400, nil)
 
+	s.step(t, "a job runs")
 	stopPolling := s.poll(t, here)
 	yearly := api.create(t, "Yearly", "0 0 1 1 *", s.target.URL+"/yearly")
 	var run struct {
@@ -107,7 +111,9 @@ func TestFunctionsInTheirContainers(t *testing.T) {
 		}
 		return history[0].Status == "success"
 	})
+	s.step(t, "it has run")
 	stopPolling()
+	s.step(t, "the poller has stopped")
 	calls := s.target.received()
 	if len(calls) != 1 || calls[0].Get("X-Cron-Execution-Id") != fmt.Sprint(run.ID) || calls[0].Get("Idempotency-Key") == "" {
 		t.Errorf("the target received %v", calls)
@@ -119,9 +125,12 @@ func TestFunctionsInTheirContainers(t *testing.T) {
 		t.Errorf("%d messages are left", n)
 	}
 
+	s.step(t, "a tick claims")
 	s.tickClaims(t, here, api.create(t, "Minutely", "* * * * *", s.target.URL+"/minutely"))
 	if s.arm64 && here != "arm64" {
+		s.step(t, "the artefact for arm64 runs")
 		s.deployedArtefactRuns(t)
+		s.step(t, "all is done")
 	} else if here != "arm64" {
 		t.Error("the arm64 artefact was NOT run: this machine cannot emulate it")
 	}
@@ -186,7 +195,6 @@ func (s *stage) deployedArtefactRuns(t *testing.T) {
 		_ = connection.Close()
 		return true
 	})
-	client := http.Client{Timeout: invocationTime}
 	answer, err := client.Post("http://"+at+"/2015-03-31/functions/function/invocations", "application/json",
 		bytes.NewReader(sample(t, "tick/events/minute.json")))
 	must(t, err)
@@ -250,6 +258,9 @@ func (s *stage) poll(t *testing.T, architecture string) (stop func()) {
 	return stop
 }
 
+// client waits for an answer as long as for an invocation.
+var client = http.Client{Timeout: invocationTime}
+
 // api is `sam local start-api`, and a client of it.
 type api struct{ url, token string }
 
@@ -277,7 +288,7 @@ func (s *stage) startAPI(t *testing.T, architecture string) *api {
 	})
 	a := &api{url: "http://" + address}
 	eventually(t, "an answer of start-api", 90*time.Second, func() bool {
-		answer, err := http.Get(a.url + "/health")
+		answer, err := client.Get(a.url + "/health")
 		if err != nil {
 			return false
 		}
@@ -306,7 +317,7 @@ func (a *api) do(t *testing.T, method, path string, body any, status int, out an
 	if a.token != "" {
 		request.Header.Set("Authorization", "Bearer "+a.token)
 	}
-	answer, err := http.DefaultClient.Do(request)
+	answer, err := client.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}

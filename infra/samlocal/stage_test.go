@@ -63,6 +63,14 @@ type stage struct {
 	queue  string // its base URL, for this process
 	env    string // the file of variables for containers
 	values map[string]string
+	began  time.Time
+}
+
+// step says how far the test is, and when it got there: should it come to a
+// standstill, the last one tells where.
+func (s *stage) step(t *testing.T, what string) {
+	t.Helper()
+	t.Logf("%5.1f s: %s", time.Since(s.began).Seconds(), what)
 }
 
 // target is what jobs call.
@@ -80,7 +88,7 @@ func (tg *target) received() []http.Header {
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{sam: ready(t), db: mysqltest.Empty(t)}
+	s := &stage{sam: ready(t), db: mysqltest.Empty(t), began: time.Now()}
 	var schema string
 	if err := s.db.QueryRowContext(t.Context(), "SELECT DATABASE()").Scan(&schema); err != nil {
 		t.Fatal(err)
@@ -203,8 +211,10 @@ func (s *stage) arguments(command, architecture, stack string, more ...string) [
 	}, more...)
 }
 
+// environ is the SAM CLI's environment. Before each invocation it asks AWS whose
+// the credentials are, and tries for six seconds; nobody is to be asked.
 func environ() []string {
-	return append(os.Environ(), "SAM_CLI_TELEMETRY=0", "AWS_DEFAULT_REGION=us-east-1",
+	return append(os.Environ(), "SAM_CLI_TELEMETRY=0", "AWS_ENDPOINT_URL_STS=http://127.0.0.1:1", "AWS_MAX_ATTEMPTS=1", "AWS_DEFAULT_REGION=us-east-1",
 		"AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "AWS_EC2_METADATA_DISABLED=true")
 }
 
