@@ -9,8 +9,8 @@ import (
 )
 
 // destroy deletes an environment's application, and then its data stack, each
-// only after the environment's name has been typed. Database, key and secrets
-// are kept by their stack.
+// only after the environment's name has been typed. The database with what it
+// stands on, key and secrets are kept by their stack.
 func (d deployment) destroy(ctx context.Context, in io.Reader) error {
 	if _, known := d.parameters["data-"+d.environment]; !known {
 		return fmt.Errorf("samconfig.toml has no environment %q", d.environment)
@@ -18,8 +18,8 @@ func (d deployment) destroy(ctx context.Context, in io.Reader) error {
 	answers := bufio.NewScanner(in)
 	steps := []struct{ stack, warning string }{
 		{"cron-jobs-" + d.environment, "API, schedules, queues with their messages, and logs go; every job stops. What is recorded stays."},
-		{d.dataStack(), "Network and migrations go. The database, the key and the secrets are KEPT, and cost on; " +
-			"remove them by hand. A protected database refuses its stack's end."},
+		{d.dataStack(), "The way out, the migrations and the alarms go. The database with the network that it stands in, " +
+			"the key and the secrets are KEPT, and cost on; docs/deploy.md tells how to remove them."},
 	}
 	for _, step := range steps {
 		fmt.Fprintf(d.out, "deleting %s: %s\nType %s to go on: ", step.stack, step.warning, d.environment)

@@ -234,6 +234,12 @@ func (f *faults) functions(t *Template) {
 		if t.Resources[target(t.property(id, "Role"))] == nil {
 			f.add("%s: no role of its own", id)
 		}
+		// These would add to a role what no list shows.
+		for _, property := range []string{"Policies", "Connectors"} {
+			if t.property(id, property) != nil {
+				f.add("%s: %s: what it may do belongs to its role", id, property)
+			}
+		}
 		logs := target(t.property(id, "LoggingConfig", "LogGroup"))
 		if _, ok := number(t.Resources, logs, "Properties", "RetentionInDays"); !ok {
 			f.add("%s: no log group of its own that forgets", id)
@@ -243,8 +249,13 @@ func (f *faults) functions(t *Template) {
 	}
 }
 
-// unbounded are the actions that AWS allows on no named resource.
-var unbounded = []string{"xray:", "ec2:"}
+// unbounded are the actions that AWS allows on no named resource, and those by
+// which Lambda itself, before a function has a network interface, makes one.
+var unbounded = []string{
+	"xray:PutTraceSegments", "xray:PutTelemetryRecords",
+	"ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets",
+	"ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses",
+}
 
 func (f *faults) policies(t *Template) {
 	documents := map[string]any{}
@@ -274,8 +285,7 @@ func (f *faults) statement(name string, statement any) {
 		if strings.Contains(text, "*") {
 			f.add("%s: allows %s", name, text)
 		}
-		needsAnywhere := slices.ContainsFunc(unbounded, func(p string) bool { return strings.HasPrefix(text, p) })
-		if anywhere && !needsAnywhere {
+		if anywhere && !slices.Contains(unbounded, text) {
 			f.add("%s: allows %s on every resource", name, text)
 		}
 	}
@@ -328,6 +338,7 @@ func (f *faults) database(t *Template) {
 		for _, policy := range []string{"DeletionPolicy", "UpdateReplacePolicy"} {
 			f.equal(id, "Retain", t.Resources, id, policy)
 		}
+		f.kept(t, id)
 		properties := at(t.Resources, id, "Properties")
 		f.equal(id, "8.4", properties, "EngineVersion")
 		f.equal(id, false, properties, "PubliclyAccessible")
@@ -343,6 +354,40 @@ func (f *faults) database(t *Template) {
 			f.equal(id, want, group, "Parameters", name)
 		}
 	}
+}
+
+// kept wants that what a kept resource stands on is kept as well: it is in use
+// when the stack goes, so that deleting it would fail, and the stack with it.
+func (f *faults) kept(t *Template, id string) {
+	for _, below := range references(at(t.Resources, id, "Properties")) {
+		if t.Resources[below] == nil {
+			continue
+		}
+		if policy := at(t.Resources, below, "DeletionPolicy"); policy != "Retain" {
+			f.add("%s stands on %s, which is not kept", id, below)
+		}
+		f.kept(t, below)
+	}
+}
+
+// references are the logical ids that a value names, as far as they are whole
+// values.
+func references(value any) []string {
+	if id := target(value); id != "" {
+		return []string{id}
+	}
+	var ids []string
+	switch value := value.(type) {
+	case Object:
+		for _, key := range slices.Sorted(maps.Keys(value)) {
+			ids = append(ids, references(value[key])...)
+		}
+	case []any:
+		for _, item := range value {
+			ids = append(ids, references(item)...)
+		}
+	}
+	return ids
 }
 
 // private are the ranges that a network of ours, or one joined to it, can have.

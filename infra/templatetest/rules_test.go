@@ -99,12 +99,23 @@ func TestRulesCatch(t *testing.T) {
 		"any action": {
 			template: app, old: "Action: kms:Decrypt", new: "Action: kms:*", fault: "allows kms:*",
 		},
+		"an action that can be bound": {
+			template: app, old: "xray:PutTraceSegments", new: "xray:GetTraceSummaries", fault: "allows xray:GetTraceSummaries on every resource",
+		},
+		"a policy beside the role": {
+			template: app, old: "      Role: !GetAtt TickRole.Arn", new: "      Role: !GetAtt TickRole.Arn\n      Policies: AmazonSQSFullAccess",
+			fault: "TickFunction: Policies",
+		},
 		"another build": {
 			template: base, old: "BuildMethod: makefile", new: "BuildMethod: go1.x", fault: "BuildMethod is go1.x",
 		},
 		"database goes with the stack": {
 			template: base, old: "    Type: AWS::RDS::DBInstance\n    DeletionPolicy: Retain", new: "    Type: AWS::RDS::DBInstance\n    DeletionPolicy: Delete",
 			fault: "DeletionPolicy is Delete",
+		},
+		"the ground goes from under the database": {
+			template: base, old: "    Type: AWS::EC2::VPC\n    Condition: CreateNetwork\n    DeletionPolicy: Retain", new: "    Type: AWS::EC2::VPC\n    Condition: CreateNetwork\n    DeletionPolicy: Delete",
+			fault: "DatabaseSecurityGroup stands on Vpc, which is not kept",
 		},
 		"default isolation": {
 			template: base, old: "transaction_isolation: READ-COMMITTED", new: "autocommit: '1'", fault: "transaction_isolation is <nil>",
