@@ -271,3 +271,22 @@ func TestAKeyIsReplacedWithoutSigningAnyoneOut(t *testing.T) {
 		}
 	}
 }
+
+// TestRefreshTokensHaveOneSpelling sends one whose bytes are right, written in
+// other ways.
+func TestRefreshTokensHaveOneSpelling(t *testing.T) {
+	t.Parallel()
+	session := Session{ID: 42, Nonce: make([]byte, 16), Generation: 1, CreatedAt: issuedAt}
+	text := refreshTokens{keys: []signingKey{testKey(t, "k")}, remember: time.Hour}.issue(&session, issuedAt)
+	if token, ok := readRefreshToken(text); !ok || token.sessionID != 42 || token.generation != 1 {
+		t.Fatalf("%+v, %t", token, ok)
+	}
+	for name, other := range map[string]string{
+		"unused bits": text[:len(text)-1] + nextInAlphabet(text[len(text)-1]), "padding": text + "=", "a line end": text[:9] + "\n" + text[9:],
+		"more": text + "A", "less": text[1:], "space": " " + text, "none": "", "id 0": strings.Repeat("A", len(text)),
+	} {
+		if token, ok := readRefreshToken(other); ok {
+			t.Errorf("%s: read as %+v", name, token)
+		}
+	}
+}

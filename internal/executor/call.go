@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/execution"
@@ -55,12 +56,14 @@ func (c *Client) Call(ctx context.Context, call Call) (execution.Attempt, time.D
 	call.Work.Request = request
 	ctx, cancel := context.WithTimeoutCause(ctx, request.Timeout, errCallTimeout)
 	defer cancel()
+	// Not made before the call: it would make it late.
+	scrub := sync.OnceValue(func() *scrubber { return newScrubber(append(request.Secrets(), values...)) })
 	begun := time.Now()
-	response, phases, err := c.follow(withCall(ctx), call.Work) //nolint:bodyclose // read closes it
+	response, phases, err := c.follow(withCall(ctx), call.Work, scrub) //nolint:bodyclose // read closes it
 	var retryAt string
 	if response != nil {
 		retryAt = response.Header.Get("Retry-After")
-		kept, readErr := read(response, newScrubber(append(request.Secrets(), values...)))
+		kept, readErr := read(response, scrub())
 		attempt.Response = kept
 		switch {
 		case err != nil:
@@ -85,8 +88,9 @@ func (c *Client) Call(ctx context.Context, call Call) (execution.Attempt, time.D
 
 // follow makes the request and the redirects that the job allows. It returns
 // an answer together with an error where that answer is a redirect that cannot
-// be followed. The phases are those of the last hop.
-func (c *Client) follow(ctx context.Context, work Work) (*http.Response, *phases, error) {
+// be followed. The phases are those of the last hop. scrub knows the secrets that
+// the request holds.
+func (c *Client) follow(ctx context.Context, work Work, scrub func() *scrubber) (*http.Response, *phases, error) {
 	request, err := newRequest(ctx, work)
 	if err != nil {
 		return nil, &phases{}, requestError{err}
@@ -107,7 +111,7 @@ func (c *Client) follow(ctx context.Context, work Work) (*http.Response, *phases
 		if hop == work.Request.MaxRedirects || !isRedirect(response) {
 			return response, phases, nil
 		}
-		next, err := redirected(request, response, work.Request)
+		next, err := redirected(request, response, work.Request, scrub)
 		if err != nil {
 			return response, phases, err
 		}

@@ -34,7 +34,10 @@ func (e secretError) Error() string { return e.message }
 // redirected builds the request that a redirect asks for. To another origin
 // only headers that describe the content travel; whatever a job sends besides
 // may be a credential.
-func redirected(request *http.Request, response *http.Response, spec job.Request) (*http.Request, error) {
+//
+// Nor does an address travel there that holds a secret: whoever writes jobs would
+// get at secrets by any host that redirects to where its address says.
+func redirected(request *http.Request, response *http.Response, spec job.Request, scrub func() *scrubber) (*http.Request, error) {
 	target, err := request.URL.Parse(response.Header.Get("Location"))
 	if err != nil || (target.Scheme != "http" && target.Scheme != "https") || target.Hostname() == "" || target.User != nil {
 		return nil, redirectError{"The target redirected to an address that cannot be called."}
@@ -44,6 +47,9 @@ func redirected(request *http.Request, response *http.Response, spec job.Request
 	next.URL, next.Host = target, target.Host
 	sameOrigin := origin(target) == origin(request.URL)
 	if !sameOrigin {
+		if carriesSecret(target.String(), scrub()) {
+			return nil, secretError{"The target redirected to another host, with a secret in the address."}
+		}
 		dropCredentials(next.Header, spec)
 	}
 	if response.StatusCode != http.StatusTemporaryRedirect && response.StatusCode != http.StatusPermanentRedirect {
@@ -69,6 +75,22 @@ func redirected(request *http.Request, response *http.Response, spec job.Request
 	}
 	setBody(next, payload(spec.Body))
 	return next, nil
+}
+
+// carriesSecret reports whether an address holds a secret, be it escaped more
+// than once: what was the value of a query often becomes one within a value.
+func carriesSecret(address string, scrub *scrubber) bool {
+	for range 4 {
+		if scrub.holds(address) {
+			return true
+		}
+		plain, err := url.PathUnescape(address)
+		if err != nil || plain == address {
+			return false
+		}
+		address = plain
+	}
+	return false
 }
 
 // origin is what a secret is bound to.

@@ -1,6 +1,8 @@
 package executor_test
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"net/url"
 	"strings"
@@ -317,4 +319,68 @@ func TestOrigin(t *testing.T) {
 			t.Errorf("%s and %s count as one origin", pair[0], pair[1])
 		}
 	}
+}
+
+// TestNoRedirectCarriesASecretToAnotherHost follows targets that redirect to where
+// the address says, or that repeat in the new address what they were sent.
+func TestNoRedirectCarriesASecretToAnotherHost(t *testing.T) {
+	t.Parallel()
+	const value = "inner/Half+other=half&x"
+	other := listen(t, answering(ok, "Content-Length: 0\r\n\r\n"))
+	twice := url.QueryEscape(url.QueryEscape(value))
+	for name, tc := range map[string]struct {
+		location string // OTHER is another host, HERE this one
+		spec     func(w *executor.Work)
+		kind     execution.ErrorKind
+	}{
+		"as it was sent in a path":       {"http://OTHER/{{sent}}", nil, execution.ErrBlockedSecret},
+		"in a query":                     {"http://OTHER/?next=" + url.QueryEscape(value), nil, execution.ErrBlockedSecret},
+		"escaped twice":                  {"http://OTHER/?next=" + twice, nil, execution.ErrBlockedSecret},
+		"escaped three times":            {"http://OTHER/?next=" + url.QueryEscape(twice), nil, execution.ErrBlockedSecret},
+		"in base64":                      {"http://OTHER/" + base64.URLEncoding.EncodeToString([]byte(value)), nil, execution.ErrBlockedSecret},
+		"in hexadecimal":                 {"http://OTHER/" + hex.EncodeToString([]byte(value)), nil, execution.ErrBlockedSecret},
+		"by an address without a scheme": {"//OTHER/" + url.PathEscape(value), nil, execution.ErrBlockedSecret},
+		"a header's":                     {"http://OTHER/?h=headerofthejob", headers("Authorization", "Bearer headerofthejob"), execution.ErrBlockedSecret},
+		"of a secret body":               {"http://OTHER/?b=wordofthebody", func(w *executor.Work) { w.Request.Body, w.Request.BodySecret = []byte(`{"p":"wordofthebody"}`), true }, execution.ErrBlockedSecret},
+		"none":                           {"http://OTHER/plain", nil, ""},
+		"to the same host":               {"http://HERE/done?k=" + url.QueryEscape(value), nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := listen(t, func(c *conn) {
+				for {
+					request, alive := c.request()
+					if !alive {
+						return
+					}
+					path := strings.Fields(request)[1]
+					if strings.HasPrefix(path, "/done") {
+						c.say(fine)
+						continue
+					}
+					_, host, _ := strings.Cut(request, "\r\nHost: ")
+					host, _, _ = strings.Cut(host, "\r\n")
+					sent := strings.TrimPrefix(path, "/")
+					c.say(redirect(303, strings.NewReplacer("OTHER", other.addr, "HERE", host, "{{sent}}", sent).Replace(tc.location)))
+				}
+			})
+			w := work("http://"+server.addr+"/{{secret.A}}", redirects(5), method("POST"), func(w *executor.Work) {
+				w.Vault = map[string]executor.VaultSecret{"A": {Value: value, AllowedHosts: []string{"127.0.0.1"}}}
+			})
+			if tc.spec != nil {
+				tc.spec(&w)
+			}
+			attempt := call(t, newClient(t), w)
+			status := 200
+			if tc.kind != "" {
+				status = 303
+			}
+			expect(t, attempt, tc.kind, status, false)
+		})
+	}
+	t.Cleanup(func() {
+		if n := len(other.requests()); n != 1 {
+			t.Errorf("%d requests reached the other host, want that without a secret alone", n)
+		}
+	})
 }

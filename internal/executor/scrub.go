@@ -64,7 +64,9 @@ func written(secret string) []string {
 	inPath := url.PathEscape(secret)
 	everywhere := strings.ReplaceAll(url.QueryEscape(secret), "+", "%20")
 	inHex := hex.EncodeToString([]byte(secret))
-	forms = append(forms, inPath, everywhere, lowerEscapes(everywhere), lowerEscapes(url.QueryEscape(secret)), html.EscapeString(secret),
+	// As render writes it, which leaves slashes as they are.
+	rendered := escapePath(secret)
+	forms = append(forms, inPath, everywhere, lowerEscapes(everywhere), rendered, lowerEscapes(rendered), lowerEscapes(url.QueryEscape(secret)), html.EscapeString(secret),
 		strings.ReplaceAll(asJSON(secret, false), "/", `\/`), inHex, strings.ToUpper(inHex))
 	if len(secret) < minEncoded {
 		return forms
@@ -123,6 +125,9 @@ func (s *scrubber) body(body []byte, incomplete bool) []byte {
 	}
 	return []byte(s.replacer.Replace(string(body)))
 }
+
+// holds reports whether a text has a secret in it.
+func (s *scrubber) holds(text string) bool { return s != nil && s.replacer.Replace(text) != text }
 
 // header returns the header without secrets.
 func (s *scrubber) header(header http.Header) http.Header {

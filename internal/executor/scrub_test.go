@@ -1,6 +1,8 @@
 package executor_test
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -36,6 +38,49 @@ func TestSecretsAreScrubbed(t *testing.T) {
 		if !strings.Contains(kept, shown) {
 			t.Errorf("%q is lost: %s", shown, kept)
 		}
+	}
+}
+
+// TestSecretsOfAnAddressAreScrubbed names a secret of the workspace in the address
+// alone, and calls a target that repeats the request line as it came, and in the
+// ways that others would write it.
+func TestSecretsOfAnAddressAreScrubbed(t *testing.T) {
+	t.Parallel()
+	const value = "inner/Half+other=half&x"
+	target := listen(t, func(c *conn) {
+		request, _ := c.request()
+		line, _, _ := strings.Cut(request, "\r\n")
+		in := hex.EncodeToString([]byte(value))
+		text := strings.Join([]string{line, value, in, strings.ToUpper(in)}, "\n")
+		c.say(ok, "X-Line: ", line, "\r\nContent-Length: ", strconv.Itoa(len(text)), "\r\n\r\n", text)
+		c.hang()
+	})
+	for _, address := range []string{"/a/{{secret.A}}?x", "/b?key={{secret.A}}"} {
+		w := work("http://"+target.addr+address, func(w *executor.Work) {
+			w.Vault = map[string]executor.VaultSecret{"A": {Value: value, AllowedHosts: []string{"127.0.0.1"}}}
+		})
+		attempt := call(t, newClient(t), w)
+		expect(t, attempt, "", 200, false)
+		kept := string(attempt.Response.Body) + fmt.Sprint(attempt.Response.Headers)
+		for _, hidden := range []string{"Half", "other", hex.EncodeToString([]byte("other")), strings.ToUpper(hex.EncodeToString([]byte("other")))} {
+			if strings.Contains(kept, hidden) {
+				t.Errorf("%s: %q is kept: %s", address, hidden, kept)
+			}
+		}
+	}
+}
+
+// TestBasicCredentialsAreScrubbedInParts hides the password and the pair, not the
+// user's name.
+func TestBasicCredentialsAreScrubbedInParts(t *testing.T) {
+	t.Parallel()
+	const text = "user=ada password=horsestaple ada:horsestaple"
+	target := listen(t, answering(ok, "Content-Length: ", strconv.Itoa(len(text)), "\r\n\r\n", text))
+	credential := base64.StdEncoding.EncodeToString([]byte("ada:horsestaple"))
+	attempt := call(t, newClient(t), work("http://"+target.addr+"/", headers("Authorization", "basic "+credential)))
+	expect(t, attempt, "", 200, false)
+	if got := string(attempt.Response.Body); got != "user=ada password=******** ********" {
+		t.Errorf("kept: %q", got)
 	}
 }
 

@@ -166,6 +166,28 @@ func TestSessionsEndOnChange(t *testing.T) {
 	}
 }
 
+// TestTheInactiveAreLockedOut finds a user inactive whose sessions and tokens were
+// not ended with it, as where somebody has changed the row by hand.
+func TestTheInactiveAreLockedOut(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.grace(t, s.tokenOf(t, account.Admin), "operator")
+	in := s.login(t, "grace@example.com", gracePassword)
+	access, refresh := in.text("data", "accessToken"), fmt.Sprintf(`{"refreshToken":%q}`, in.text("data", "refreshToken"))
+	token := s.send(t, "POST", "/auth/tokens", access, `{"name":"t","scopes":["read"],"expiresAt":"2026-02-28T00:00:00Z"}`).must(201).text("data", "token")
+	ticket := s.send(t, "POST", "/history/stream/ticket", access, "").must(200).text("data", "url")
+	s.send(t, "GET", ticket, "", "").must(200)
+	insert(t, s.db, "UPDATE users SET is_active = 0 WHERE email = 'grace@example.com'")
+	s.send(t, "GET", "/jobs", access, "").must(401)
+	s.send(t, "GET", "/jobs", token, "").must(401)
+	s.send(t, "GET", ticket, "", "").must(401)
+	s.send(t, "POST", "/auth/refresh", "", refresh).must(401)
+	s.send(t, "POST", "/auth/login", "", fmt.Sprintf(`{"email":"grace@example.com","password":%q}`, gracePassword)).must(401)
+	insert(t, s.db, "UPDATE users SET is_active = 1 WHERE email = 'grace@example.com'")
+	s.send(t, "GET", "/jobs", access, "").must(200)
+	s.send(t, "GET", "/jobs", token, "").must(200)
+}
+
 func TestNobodyRemovesThemselves(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)

@@ -464,3 +464,49 @@ func fieldNames(err error) []string {
 	}
 	return names
 }
+
+// TestRotationIsDoneOnceAndInOrder lets a request come late whose session has
+// moved on, or has ended: its successor must not take the place of a later one.
+func TestRotationIsDoneOnceAndInOrder(t *testing.T) {
+	t.Parallel()
+	s := newSignIn(t)
+	ctx := t.Context()
+	in := s.login(t, false)
+	who, err := s.Authenticate(ctx, in.AccessToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func() account.Session {
+		t.Helper()
+		session, _, err := s.store.SessionWithUser(ctx, who.SessionID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return session
+	}
+	late := read()
+	late.Generation++
+	late.RefreshHash = make([]byte, 32)
+	second, ok := s.refreshed(t, in.RefreshToken)
+	if !ok {
+		t.Fatal("no refresh")
+	}
+	if _, ok = s.refreshed(t, second.RefreshToken); !ok {
+		t.Fatal("no second refresh")
+	}
+	before := read()
+	if won, err := s.store.RotateSession(ctx, late); won || err != nil {
+		t.Errorf("a late rotation: %t, %v", won, err)
+	}
+	if diff := cmp.Diff(before, read()); diff != "" {
+		t.Errorf("the session has changed (-want +got):\n%s", diff)
+	}
+	if err := s.store.EndSession(ctx, who.User.ID, who.SessionID, account.EndLogout, s.now()); err != nil {
+		t.Fatal(err)
+	}
+	next := read()
+	next.Generation++
+	if won, err := s.store.RotateSession(ctx, next); won || err != nil {
+		t.Errorf("a session that is over is rotated: %t, %v", won, err)
+	}
+}
