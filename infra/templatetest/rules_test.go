@@ -106,6 +106,37 @@ func TestRulesCatch(t *testing.T) {
 			template: app, old: "      Role: !GetAtt TickRole.Arn", new: "      Role: !GetAtt TickRole.Arn\n      Policies: AmazonSQSFullAccess",
 			fault: "TickFunction: Policies",
 		},
+		"a canary that nothing stops": {
+			template: app, old: "        Alarms:\n          - !Ref ApiVersionErrorsAlarm\n          - !Ref ApiErrorsAlarm\n", new: "", fault: "no alarm rolls a deployment back",
+		},
+		"a canary that watches a log": {
+			template: app, old: "          - !Ref ApiVersionErrorsAlarm\n", new: "          - !Ref ApiLogs\n", fault: "which is no alarm",
+		},
+		"no throttle": {
+			template: app, old: "ThrottlingBurstLimit: !Ref ApiThrottleBurst", new: "DetailedMetricsEnabled: true", fault: "ThrottlingBurstLimit is <nil>",
+		},
+		"no access log": {
+			template: app, old: "DestinationArn: !GetAtt AccessLogs.Arn", new: "DestinationArn: !GetAtt NoLogs.Arn", fault: "HttpApi: no access log",
+		},
+		"queries in the access log": {
+			template: app, old: `"path":"$context.path"`, new: `"path":"$context.path?$context.queryString"`, fault: "the access log holds queries",
+		},
+		"an API without traces": {
+			template: app, old: "Tracing: Active", new: "Tracing: PassThrough", fault: "ApiFunction: Tracing is PassThrough",
+		},
+		"logs as text": {
+			template: app, old: "LogFormat: JSON\n        LogGroup: !Ref ExecutorLogs", new: "LogFormat: Text\n        LogGroup: !Ref ExecutorLogs", fault: "ExecutorFunction: LogFormat is Text",
+		},
+		"a secret to be read by everybody": {
+			template: app, old: "          JWT_SECRET: ''", new: "          JWT_SECRET: '{{resolve:secretsmanager:jwt}}'", fault: "ApiFunction: JWT_SECRET would stand",
+		},
+		"a secret for all": {
+			template: app, old: "        DB_PASSWORD: ''", new: "        DB_PASSWORD: '{{resolve:secretsmanager:db}}'", fault: "TickFunction: DB_PASSWORD would stand",
+		},
+		"a way to the database": {
+			template: base, old: "SourceSecurityGroupId: !GetAtt ExecutorSecurityGroup.GroupId\n  DatabaseFromProxy:", new: "CidrIp: 10.0.0.0/8\n  DatabaseFromProxy:",
+			fault: "DatabaseFromExecutor: a way to the database from",
+		},
 		"another build": {
 			template: base, old: "BuildMethod: makefile", new: "BuildMethod: go1.x", fault: "BuildMethod is go1.x",
 		},
