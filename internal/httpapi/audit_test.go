@@ -395,6 +395,29 @@ func TestAuditPagesAndFilters(t *testing.T) {
 	}
 }
 
+// TestAuditTellsNoPassword makes, changes and resets passwords: that it was done
+// is told, and neither the password nor its hash.
+func TestAuditTellsNoPassword(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	user := "/users/" + h.make("/users", `{"email":"grace@example.com","name":"Grace","password":"first phrase","role":"viewer"}`)
+	if got := h.call(h.token, "PATCH", user, `{"password":"second phrase"}`); got.StatusCode != 200 {
+		t.Fatal(got.raw)
+	}
+	if got := h.call(h.signIn("grace@example.com", "second phrase"), "POST", "/auth/change-password", `{"currentPassword":"second phrase","newPassword":"third phrase"}`); got.StatusCode != 200 {
+		t.Fatal(got.raw)
+	}
+	told := h.call(h.token, "GET", "/audit?limit=100", "")
+	if n := strings.Count(told.raw, `"password":"********"`); n < 5 { // made once, before and after twice
+		t.Errorf("passwords are told of %d times: %s", n, told.raw)
+	}
+	for _, never := range []string{"argon2", "phrase"} {
+		if strings.Contains(told.raw, never) {
+			t.Errorf("%q is told: %s", never, told.raw)
+		}
+	}
+}
+
 func TestAuditIsExportedAsATable(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

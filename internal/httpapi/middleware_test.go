@@ -286,6 +286,8 @@ func TestSecureHeaders(t *testing.T) {
 			"X-Content-Type-Options":    "nosniff",
 			"Strict-Transport-Security": "max-age=63072000; includeSubDomains",
 			"Content-Security-Policy":   "default-src 'none'; frame-ancestors 'none'",
+			"X-Frame-Options":           "DENY",
+			"Referrer-Policy":           "no-referrer",
 		} {
 			if got.Header.Get(name) != want {
 				t.Errorf("%s: %s is %q", path, name, got.Header.Get(name))

@@ -47,6 +47,9 @@ func TestSecretsAreSealedWhereTheyAreStored(t *testing.T) {
 	if made.Request.Headers["Authorization"] != job.Mask || string(made.Request.Body) != `"********"` {
 		t.Errorf("the answer shows %v, %s", made.Request.Headers, made.Request.Body)
 	}
+	if got := k.text(`SELECT COUNT(*) FROM job_requests WHERE LOCATE('sentinel', CONCAT_WS(' ', url, headers, secret_headers, body)) > 0 OR LOCATE('sentinel', sealed) > 0`); got != "0" {
+		t.Errorf("%s requests hold a secret in the clear", got)
+	}
 	k.requireOpen(made.ID)
 	// Moved to another row, what is sealed stays closed.
 	k.exec("UPDATE job_requests a JOIN job_requests b ON b.job_id = ? SET a.sealed = b.sealed, a.secret_headers = b.secret_headers, a.key_version = 1 WHERE a.job_id = ?", made.ID, plain.ID)
