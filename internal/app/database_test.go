@@ -242,3 +242,38 @@ func TestAConnectionIsGivenUpInTime(t *testing.T) {
 		t.Errorf("the error passes for the caller's own deadline: %v", err)
 	}
 }
+
+// What a request waits for connections in vain is one timeout in all, whoever of
+// its parts waits.
+func TestARequestWaitsForAConnectionOnce(t *testing.T) {
+	t.Parallel()
+	port, connections := silence(t)
+	db, err := mysql.Open(mysql.Options{Host: "127.0.0.1", Port: port, User: "u", ConnectTimeout: 200 * time.Millisecond, MaxConns: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	ctx := mysql.WithOneConnectTimeout(t.Context())
+	// A part that gives up sooner leaves the rest to the others.
+	hasty, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	if err := db.PingContext(hasty); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a hasty part: %v", err)
+	}
+	for range 3 {
+		var network net.Error
+		if err := db.PingContext(ctx); !errors.As(err, &network) || !network.Timeout() || errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("err = %v", err)
+		}
+	}
+	if tried := connections.Load(); tried > 2 {
+		t.Errorf("%d connections were tried by one request", tried)
+	}
+	before := connections.Load()
+	if err := db.PingContext(mysql.WithOneConnectTimeout(t.Context())); err == nil {
+		t.Error("another request was answered")
+	}
+	if connections.Load() == before {
+		t.Error("another request did not try")
+	}
+}

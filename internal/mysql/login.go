@@ -5,7 +5,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"net"
 	"sync/atomic"
 	"time"
 
@@ -65,32 +64,35 @@ func (e *connectError) Error() string {
 func (e *connectError) Timeout() bool   { return true }
 func (e *connectError) Temporary() bool { return true }
 
-type timeoutKey struct{}
+type waitedKey struct{}
 
-// WithOneConnectTimeout returns a context whose statements wait for a connection
-// only until the first one was not had in time: the next ones fail at once. A
-// request that needs several things of the database so waits for it once.
+// WithOneConnectTimeout returns a context whose statements share the timeout of
+// connecting: what one has waited in vain, the next ones no longer have, and they
+// fail at once when it is used up. A request that needs several things of the
+// database so waits for it once.
 func WithOneConnectTimeout(ctx context.Context) context.Context {
-	return context.WithValue(ctx, timeoutKey{}, new(atomic.Pointer[error]))
+	return context.WithValue(ctx, waitedKey{}, new(atomic.Int64))
 }
 
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
-	before, once := ctx.Value(timeoutKey{}).(*atomic.Pointer[error])
-	if once {
-		if late := before.Load(); late != nil {
-			return nil, *late
+	left := c.timeout
+	waited, shared := ctx.Value(waitedKey{}).(*atomic.Int64) // in ns
+	if shared {
+		left -= time.Duration(waited.Load())
+		if left < c.timeout/10 { // the rest is of no use, or a rounding
+			return nil, &connectError{c.timeout, "others of this request have waited so long"}
 		}
 	}
-	inTime, cancel := context.WithTimeout(ctx, c.timeout)
+	began := time.Now()
+	inTime, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
 	conn, err := c.connect(inTime)
+	if err != nil && shared {
+		waited.Add(int64(time.Since(began)))
+	}
 	if err != nil && inTime.Err() != nil && ctx.Err() == nil {
 		// The cause itself would pass for the caller's own deadline.
 		err = &connectError{c.timeout, err.Error()}
-	}
-	// The driver has the same timeout, and may be the first to notice.
-	if late := net.Error(nil); once && errors.As(err, &late) && late.Timeout() {
-		before.Store(&err)
 	}
 	return conn, err
 }
