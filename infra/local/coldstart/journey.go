@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -194,6 +195,8 @@ func (j *journey) executions(ctx context.Context) error {
 		case <-executed:
 		case <-work.Done():
 			return context.Cause(work)
+		case <-time.After(instanceTime):
+			return fmt.Errorf("no message came for execution %d within %s", run.ID, instanceTime)
 		}
 		calls := j.received()
 		if len(calls) != n+1 || calls[n].Get("X-Cron-Execution-Id") != fmt.Sprint(run.ID) {
