@@ -12,20 +12,35 @@ import (
 // file. Where neither is configured nothing fails at the start: work without
 // secrets needs no key, and what needs one says so.
 func (e Env) keys(ctx context.Context) (*secret.Ring, error) {
-	var provider secret.Provider
-	switch cfg := e.Config.Secrets; {
-	case cfg.KeyARN != "":
-		key, err := kmskey.New(ctx, region(), cfg.KeyARN, "")
-		if err != nil {
-			return nil, fmt.Errorf("SECRETS_KEY_ARN: %w", err)
-		}
-		provider = key
-	case cfg.KeyFile != "":
-		key, err := secret.ReadFile(cfg.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("SECRETS_KEY_FILE: %w", err)
-		}
-		provider = key
+	cfg := e.Config.Secrets
+	present, err := masterKey(ctx, "SECRETS_", cfg.KeyARN, cfg.KeyFile)
+	if err != nil {
+		return nil, err
 	}
-	return secret.NewRing(provider, e.Now), nil
+	previous, err := masterKey(ctx, "SECRETS_PREVIOUS_", cfg.PreviousKeyARN, cfg.PreviousKeyFile)
+	if err != nil {
+		return nil, err
+	}
+	return secret.NewRing(present, e.Now).WithPrevious(previous), nil
+}
+
+// masterKey is the key that the variables of that prefix name; nil where they
+// name none.
+func masterKey(ctx context.Context, prefix, arn, file string) (secret.Provider, error) {
+	switch {
+	case arn != "":
+		key, err := kmskey.New(ctx, region(), arn, "")
+		if err != nil {
+			return nil, fmt.Errorf("%sKEY_ARN: %w", prefix, err)
+		}
+		return key, nil
+	case file != "":
+		key, err := secret.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("%sKEY_FILE: %w", prefix, err)
+		}
+		return key, nil
+	default:
+		return nil, nil //nolint:nilnil // as is said above
+	}
 }

@@ -113,11 +113,17 @@ type JWT struct {
 }
 
 // SecretsKey is the master key of stored secrets: in KMS, or in a file. Without
-// one, nothing secret can be stored or sent.
+// one, nothing secret can be stored or sent. The previous one opens what was
+// stored under it and seals nothing, so that a rotation can move it all.
 type SecretsKey struct {
-	KeyARN  string `env:"KEY_ARN"`
-	KeyFile string `env:"KEY_FILE"`
+	KeyARN          string `env:"KEY_ARN"`
+	KeyFile         string `env:"KEY_FILE"`
+	PreviousKeyARN  string `env:"PREVIOUS_KEY_ARN"`
+	PreviousKeyFile string `env:"PREVIOUS_KEY_FILE"`
 }
+
+// Named reports whether there is a master key to seal under.
+func (k SecretsKey) Named() bool { return k.KeyARN != "" || k.KeyFile != "" }
 
 // Queues are the addresses of the two lanes. Endpoint is set where the queue
 // is not AWS's own.
@@ -344,6 +350,9 @@ func (c *Config) check(program Program, local bool, already []string) []string {
 	}
 	if c.Secrets.KeyARN != "" && c.Secrets.KeyFile != "" {
 		fault("SECRETS_KEY_FILE", "must not be set beside SECRETS_KEY_ARN")
+	}
+	if c.Secrets.PreviousKeyARN != "" && c.Secrets.PreviousKeyFile != "" {
+		fault("SECRETS_PREVIOUS_KEY_FILE", "must not be set beside SECRETS_PREVIOUS_KEY_ARN")
 	}
 	positive := func(variable string, d, most time.Duration) {
 		if d <= 0 || d > most {

@@ -238,6 +238,10 @@ func TestForgedRefreshTokensEndNoSession(t *testing.T) {
 	if _, ok := s.refreshed(t, token); !ok {
 		t.Error("the real token no longer works")
 	}
+	// Nor does one that names an earlier generation, whose reuse would end it.
+	if _, ok := s.refreshed(t, swap(40)); ok || !s.works(t, in) {
+		t.Error("a forged token of an earlier generation ended a session")
+	}
 }
 
 func TestParallelRefreshesHaveOneSuccessor(t *testing.T) {
@@ -508,5 +512,54 @@ func TestRotationIsDoneOnceAndInOrder(t *testing.T) {
 	next.Generation++
 	if won, err := s.store.RotateSession(ctx, next); won || err != nil {
 		t.Errorf("a session that is over is rotated: %t, %v", won, err)
+	}
+}
+
+// TestInstancesShareTheirCounts guesses at four instances over one database, at
+// once, and then at a fifth that has just started.
+func TestInstancesShareTheirCounts(t *testing.T) {
+	t.Parallel()
+	s := newSignIn(t)
+	instance := func() *account.Service {
+		service, err := account.NewService(t.Context(), s.store, account.Config{
+			Secret: []byte(strings.Repeat("k", 32)), AccessLifetime: time.Minute, RememberLifetime: time.Hour,
+			Limits: account.Limits{FailedLogins: 5, Window: 15 * time.Minute},
+		}, s.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return service
+	}
+	guess := account.Login{Email: adminEmail, Password: "wrong", Client: account.Client{Address: "192.0.2.1"}}
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	looked := 0
+	for range 4 {
+		one := instance()
+		for range 4 {
+			all.Go(func() {
+				_, err := one.Login(t.Context(), guess)
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case apperr.Is(err, apperr.Unauthenticated):
+					looked++
+				case !apperr.Is(err, apperr.TooManyRequests):
+					t.Error(err)
+				}
+			})
+		}
+	}
+	all.Wait()
+	if looked != 5 {
+		t.Errorf("%d passwords were looked at, want 5", looked)
+	}
+	guess.Password = adminPassword
+	if _, err := instance().Login(t.Context(), guess); !apperr.Is(err, apperr.TooManyRequests) {
+		t.Errorf("an instance that has just started: %v", err)
+	}
+	s.advance(15 * time.Minute)
+	if _, err := instance().Login(t.Context(), guess); err != nil {
+		t.Errorf("in the next window: %v", err)
 	}
 }

@@ -84,7 +84,8 @@ func (r *Rotation) Run(ctx context.Context, now time.Time) (Rotated, error) {
 }
 
 // target is the data key to seal under: a fresh one, unless an earlier rotation
-// has just made it and was stopped.
+// has just made it and was stopped. One that another master key has wrapped does
+// not do: it may be what the rotation shall get away from.
 func (r *Rotation) target(ctx context.Context, tx *sql.Tx, now time.Time) (secret.DataKey, error) {
 	newest, err := queryAllSQL(ctx, tx, scanDataKey, `SELECT version, provider, wrapped FROM data_keys
 		WHERE retired_at IS NULL AND created_at > ? ORDER BY version DESC LIMIT 1 FOR UPDATE`, utc(now.Add(-freshKey)))
@@ -95,7 +96,7 @@ func (r *Rotation) target(ctx context.Context, tx *sql.Tx, now time.Time) (secre
 	if err != nil {
 		return secret.DataKey{}, err
 	}
-	if len(newest) > 0 && older[0] > 1 {
+	if len(newest) > 0 && older[0] > 1 && r.ring.Wraps(newest[0]) {
 		return newest[0], nil
 	}
 	return addKey(ctx, tx, r.ring, now)

@@ -14,6 +14,7 @@ import (
 	"github.com/cronjobs/cronjobs/internal/job"
 	"github.com/cronjobs/cronjobs/internal/mysql"
 	"github.com/cronjobs/cronjobs/internal/mysql/mysqltest"
+	"github.com/cronjobs/cronjobs/internal/secret"
 )
 
 // secretJob is a job with a secret header and a secret body.
@@ -177,5 +178,51 @@ func TestRotationBesideWriters(t *testing.T) {
 	}
 	if got := k.text(`SELECT COUNT(*) FROM job_requests r LEFT JOIN data_keys d ON d.version = r.key_version WHERE r.sealed IS NOT NULL AND d.version IS NULL`); got != "0" {
 		t.Errorf("the keys of %s requests are gone", got)
+	}
+}
+
+// TestTheMasterKeyIsReplaced seals under one master key, opens under another that
+// knows it, moves everything, and does without the first.
+func TestTheMasterKeyIsReplaced(t *testing.T) {
+	t.Parallel()
+	k := newKeeper(t)
+	first, second := mysqltest.MasterKey(t), mysqltest.MasterKey(t)
+	k.ring = secret.NewRing(first, time.Now)
+	k.jobs = job.NewService(mysql.NewJobs(k.db).WithKeys(k.ring), k, lookAhead, func() time.Time { return noon })
+	id := k.secretJob("Secret", k.category("A").ID).ID
+	refs := []execution.Ref{{ID: k.waitingRun(id, "manual", "pending", 1, noon), Attempt: 1}}
+	if _, err := k.jobs.RotateSigningKey(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	// A rotation under the old master key that was stopped just now: the next must
+	// not go on under its data key.
+	if done, err := mysql.NewRotation(k.db, k.ring).Run(t.Context(), noon); err != nil || done.Version != 2 {
+		t.Fatal(done, err)
+	}
+	k.exec("UPDATE data_keys SET retired_at = NULL")
+
+	opens := func(ring *secret.Ring) bool {
+		t.Helper()
+		works, err := mysql.NewExecutions(k.db).WithKeys(ring).Load(t.Context(), refs)
+		if err != nil || len(works) != 1 {
+			t.Fatalf("%v, %v", works, err)
+		}
+		return works[0].Broken == nil && works[0].Request.Headers["Authorization"] == "Bearer sentinel" && len(works[0].SigningKeys) == 1
+	}
+	fresh := func(previous secret.Provider) *secret.Ring {
+		return secret.NewRing(second, time.Now).WithPrevious(previous)
+	}
+	if opens(fresh(nil)) || !opens(fresh(first)) || opens(fresh(mysqltest.MasterKey(t))) {
+		t.Fatal("before the rotation")
+	}
+	done, err := mysql.NewRotation(k.db, fresh(first)).Run(t.Context(), noon.Add(time.Minute))
+	if diff := cmp.Diff(mysql.Rotated{Version: 3, Resealed: 2}, done); diff != "" || err != nil {
+		t.Fatal(diff, err)
+	}
+	if !opens(fresh(nil)) || opens(k.ring) {
+		t.Error("after the rotation")
+	}
+	if got := k.text("SELECT GROUP_CONCAT(version ORDER BY version) FROM data_keys WHERE retired_at IS NULL"); got != "3" {
+		t.Errorf("data keys in use: %s", got)
 	}
 }

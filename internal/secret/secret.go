@@ -62,6 +62,7 @@ type Source func(ctx context.Context, version int) (DataKey, error)
 // master key.
 type Ring struct {
 	provider Provider
+	previous Provider // nil normally
 	now      func() time.Time
 
 	mu       sync.Mutex
@@ -86,6 +87,26 @@ func NewRing(provider Provider, now func() time.Time) *Ring {
 		provider: provider, now: now, opened: map[[sha256.Size]byte]cipher.AEAD{},
 		versions: map[int]DataKey{}, failures: map[[sha256.Size]byte]failure{},
 	}
+}
+
+// WithPrevious lets the ring open what another master key has wrapped, which
+// wraps nothing more; nil is none. It is for the time in which that one is
+// replaced, and not for a ring that is in use already.
+func (r *Ring) WithPrevious(provider Provider) *Ring {
+	r.previous = provider
+	return r
+}
+
+// Wraps reports whether a data key is wrapped under the present master key, which
+// is what a rotation brings about.
+func (r *Ring) Wraps(key DataKey) bool { return r.ready() && key.Provider == r.provider.Name() }
+
+// unwrapping is the provider that can open a data key.
+func (r *Ring) unwrapping(key DataKey) Provider {
+	if r.previous != nil && key.Provider == r.previous.Name() && !r.Wraps(key) {
+		return r.previous
+	}
+	return r.provider
 }
 
 func (r *Ring) ready() bool { return r != nil && r.provider != nil }
@@ -186,10 +207,11 @@ func (r *Ring) open(ctx context.Context, key DataKey) (cipher.AEAD, error) {
 	case failed.err != nil && r.now().Before(failed.until):
 		return nil, failed.err
 	}
-	plain, err := r.provider.Unwrap(ctx, key.Wrapped)
+	provider := r.unwrapping(key)
+	plain, err := provider.Unwrap(ctx, key.Wrapped)
 	if err != nil {
 		err = fmt.Errorf("secret: version %d of the data key, wrapped under %s, cannot be opened with %s: %w",
-			key.Version, key.Provider, r.provider.Name(), err)
+			key.Version, key.Provider, provider.Name(), err)
 		if ctx.Err() == nil {
 			r.mu.Lock()
 			r.failures[name] = failure{err, r.now().Add(failedFor)}

@@ -46,7 +46,7 @@ func run(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	defer stop()
-	if dir != "" && cfg.Secrets == (config.SecretsKey{}) {
+	if dir != "" && !cfg.Secrets.Named() {
 		cfg.Secrets.KeyFile = filepath.Join(dir, system.SecretsKeyFile)
 	}
 	cfg.DB.Host, cfg.DB.Port, cfg.DB.Username, cfg.DB.Password = where.Host, where.Port, where.User, config.Secret(where.Password)

@@ -130,7 +130,7 @@ func (s *System) configure(ctx context.Context, dir string) (config.Config, erro
 	}
 	cfg.JWT.Secret, cfg.AdminEmail, cfg.AdminPassword = keys.jwtSecret(), keys.AdminEmail, config.Secret(keys.AdminPassword)
 	s.AdminEmail, s.AdminPassword = keys.AdminEmail, keys.AdminPassword
-	if cfg.Secrets == (config.SecretsKey{}) {
+	if !cfg.Secrets.Named() {
 		cfg.Secrets.KeyFile = filepath.Join(dir, SecretsKeyFile)
 		if err := secret.EnsureFile(cfg.Secrets.KeyFile); err != nil {
 			return cfg, err

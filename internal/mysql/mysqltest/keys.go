@@ -11,6 +11,12 @@ import (
 // Keys are keys for the secrets of a test, under a master key of its own.
 func Keys(t testing.TB) *secret.Ring {
 	t.Helper()
+	return secret.NewRing(MasterKey(t), time.Now)
+}
+
+// MasterKey is a master key that nothing else has.
+func MasterKey(t testing.TB) *secret.File {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "secrets.key")
 	if err := secret.EnsureFile(path); err != nil {
 		t.Fatal(err)
@@ -19,5 +25,5 @@ func Keys(t testing.TB) *secret.Ring {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return secret.NewRing(key, time.Now)
+	return key
 }
