@@ -324,7 +324,7 @@ func TestAuditShowsWhatChanged(t *testing.T) {
 	h := newHouse(t)
 	home := h.make("/categories", `{"name":"home","color":"#123456"}`)
 	id := h.make("/jobs", houseJob("watched", home))
-	h.call(h.token, "PATCH", "/jobs/"+id, `{"cronPattern":"1 5 1 1 *","headers":{"Authorization":"Bearer s3cr3t-other","X-Plain":"plain"}}`)
+	h.call(h.token, "PATCH", "/jobs/"+id, `{"cronPattern":"1 5 1 1 *","headers":{"Authorization":"Bearer s3cr3t-other","X-Plain":"plain"},"body":{"a":"s3cr3t-too"}}`)
 	if got := h.call(h.token, "PATCH", "/jobs/"+id, `{"cronPattern":"1 5 1 1 *"}`); got.StatusCode != 200 || len(h.entries()) != 0 {
 		t.Errorf("a change of nothing: %d, %v", got.StatusCode, h.entries())
 	}
@@ -333,7 +333,7 @@ func TestAuditShowsWhatChanged(t *testing.T) {
 		t.Fatalf("entries: %s", found.raw)
 	}
 	newest := found.items()[0]
-	want := map[string]any{"cronPattern": "0 5 1 1 *", "headers": map[string]any{"Authorization": "********", "X-Plain": "plain"}}
+	want := map[string]any{"cronPattern": "0 5 1 1 *", "headers": map[string]any{"Authorization": "********", "X-Plain": "plain"}, "body": "********"}
 	if diff := cmp.Diff(want, newest["before"]); diff != "" {
 		t.Errorf("before (-want +got):\n%s", diff)
 	}
@@ -344,8 +344,16 @@ func TestAuditShowsWhatChanged(t *testing.T) {
 	if newest["userEmail"] != houseEmail || newest["address"] != "192.0.2.1" || newest["requestId"] == "" || newest["sessionId"] == nil || newest["at"] != "2026-01-31T12:00:00.000Z" {
 		t.Errorf("who: %v", newest)
 	}
-	if strings.Contains(found.raw, "s3cr3t") {
-		t.Errorf("secrets are told: %s", found.raw)
+	// Nor is more told where the whole job is: replaced, copied and deleted.
+	h.call(h.token, "POST", "/jobs/import?onConflict=update", `{"jobs":[`+strings.Replace(houseJob("watched", home), "s3cr3t-body", "s3cr3t-third", 1)+`]}`)
+	h.call(h.token, "POST", "/jobs/"+id+"/duplicate", "")
+	h.call(h.token, "DELETE", "/jobs/"+id, "")
+	all := h.call(h.token, "GET", "/audit?entity=job&limit=100", "")
+	if n := len(all.items()); n != 5 {
+		t.Errorf("%d entries: %s", n, all.raw)
+	}
+	if strings.Contains(all.raw, "s3cr3t") {
+		t.Errorf("secrets are told: %s", all.raw)
 	}
 }
 
@@ -462,5 +470,28 @@ func TestLongTextsAreCutInTheAuditLog(t *testing.T) {
 		if len(text) > 2100 || !strings.HasSuffix(text, "…") {
 			t.Errorf("%s: %d bytes", name, len(text))
 		}
+	}
+}
+
+// TestSecretsFromBeforeTheyWereSealedAreMasked shows a job whose row holds its
+// secrets in the clear, as earlier releases have stored them.
+func TestSecretsFromBeforeTheyWereSealedAreMasked(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	home := h.make("/categories", `{"name":"home","color":"#123456"}`)
+	id := h.make("/jobs", houseJob("old", home))
+	_, err := h.db.ExecContext(t.Context(), `UPDATE job_requests SET sealed = NULL, key_version = NULL, secret_headers = '{"values":{"Authorization":"Bearer s3cr3t"}}',
+		body = '{"a":"s3cr3t"}', body_secret = 1 WHERE job_id = ?`, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range []string{"/jobs/" + id, "/jobs", "/jobs/export", "/categories/" + home} {
+		got := h.call(h.token, "GET", target, "")
+		if got.StatusCode != 200 || strings.Contains(strings.ReplaceAll(got.raw, "s3cr3t-query", ""), "s3cr3t") {
+			t.Errorf("%s: %d %s", target, got.StatusCode, got.raw)
+		}
+	}
+	if got := h.call(h.token, "GET", "/jobs/"+id, ""); got.data()["body"] != "********" {
+		t.Errorf("the body reads as %v", got.data()["body"])
 	}
 }

@@ -226,3 +226,27 @@ func TestTheMasterKeyIsReplaced(t *testing.T) {
 		t.Errorf("data keys in use: %s", got)
 	}
 }
+
+// TestAKeyThatIsStillNeededIsNotRetired rotates where a row cannot be opened: its
+// key may yet be good for it, once somebody has mended the row.
+func TestAKeyThatIsStillNeededIsNotRetired(t *testing.T) {
+	t.Parallel()
+	k := newKeeper(t)
+	category := k.category("A").ID
+	damaged, fine := k.secretJob("Damaged", category).ID, k.secretJob("Fine", category).ID
+	k.exec("UPDATE job_requests SET sealed = CONCAT(sealed, 'x') WHERE job_id = ?", damaged)
+	rotation := mysql.NewRotation(k.db, k.ring)
+	for day := range 3 {
+		done, err := rotation.Run(t.Context(), noon.AddDate(0, 0, day))
+		if err != nil || done.Resealed != 1 || done.Unreadable != 1 {
+			t.Fatalf("day %d: %+v, %v", day, done, err)
+		}
+	}
+	if got := k.text("SELECT GROUP_CONCAT(version ORDER BY version) FROM data_keys WHERE retired_at IS NULL"); got != "1,4" {
+		t.Errorf("data keys in use: %s", got)
+	}
+	k.exec("UPDATE job_requests SET sealed = LEFT(sealed, LENGTH(sealed) - 1) WHERE job_id = ?", damaged)
+	for _, id := range []int64{damaged, fine} {
+		k.requireOpen(id)
+	}
+}
