@@ -22,6 +22,10 @@ const (
 	maxJoined = 2000
 )
 
+// jobsByID looks a job up by its id. The index is named, lest an engine goes
+// through all jobs of the category for each execution.
+const jobsByID = "jobs j FORCE INDEX (PRIMARY)"
+
 // List reads a page of the history, without attempts.
 func (s *History) List(ctx context.Context, q execution.Query) (execution.Page, error) {
 	l, none, err := s.listing(ctx, q)
@@ -75,7 +79,7 @@ func (s *History) count(ctx context.Context, l listing) (counted int64, stopped 
 		}
 		if all[0] > maxJoined {
 			condition, conditionArgs := l.job.condition()
-			found, err := queryAllSQL(ctx, s.db, scanInto[int64], "SELECT COUNT(*) FROM ("+bounded+" LIMIT ?) AS e STRAIGHT_JOIN jobs j ON j.id = e.job_id WHERE "+condition,
+			found, err := queryAllSQL(ctx, s.db, scanInto[int64], "SELECT COUNT(*) FROM ("+bounded+" LIMIT ?) AS e STRAIGHT_JOIN "+jobsByID+" ON j.id = e.job_id WHERE "+condition,
 				slices.Concat(boundedArgs, []any{maxJoined}, conditionArgs)...)
 			if err != nil {
 				return 0, false, err
@@ -172,15 +176,15 @@ func (l listing) candidates() (from, where string, args []any) {
 	var all conditions
 	switch {
 	case l.q.JobID != 0 && l.job.joined:
-		from = "executions e FORCE INDEX (" + l.index() + ") STRAIGHT_JOIN jobs j ON j.id = e.job_id"
+		from = "executions e FORCE INDEX (" + l.index() + ") STRAIGHT_JOIN " + jobsByID + " ON j.id = e.job_id"
 	case l.job.joined && (l.byKind() || l.job.orError):
-		from = "executions e FORCE INDEX (" + l.index() + ") STRAIGHT_JOIN jobs j ON j.id = e.job_id"
+		from = "executions e FORCE INDEX (" + l.index() + ") STRAIGHT_JOIN " + jobsByID + " ON j.id = e.job_id"
 	case l.job.joined:
 		from = "jobs j FORCE INDEX (" + l.job.index + ") STRAIGHT_JOIN executions e FORCE INDEX (ix_executions_job_scheduled) ON e.job_id = j.id"
-	case l.job.ids != nil && !l.job.orError && l.q.Status != "" && l.q.Trigger == "":
+	case l.job.ids != nil && !l.job.orError && l.q.Status != "":
 		from = "executions e FORCE INDEX (ix_executions_job_status)"
 	case l.job.ids != nil && !l.job.orError:
-		from = "executions e"
+		from = "executions e FORCE INDEX (ix_executions_job_scheduled)"
 	default:
 		from = "executions e FORCE INDEX (" + l.index() + ")"
 	}
@@ -261,7 +265,7 @@ func (l listing) page(many bool) (query string, args []any) {
 	// The index is named, lest an engine sorts all that match.
 	from := "executions e FORCE INDEX (" + l.index() + ")"
 	if l.job.joined {
-		from += " STRAIGHT_JOIN jobs j ON j.id = e.job_id"
+		from += " STRAIGHT_JOIN " + jobsByID + " ON j.id = e.job_id"
 	}
 	tail := " ORDER BY e.scheduled_for " + order + ", e.id " + order + " LIMIT ?"
 	branch := func(kind conditions, limit int) (string, []any) {

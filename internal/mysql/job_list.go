@@ -35,13 +35,13 @@ func (s *Jobs) ListJobs(ctx context.Context, filter job.Filter, now time.Time) (
 // chooseJobs lists the ids of a page's jobs, and counts all that match.
 func (s *Jobs) chooseJobs(ctx context.Context, filter job.Filter, now time.Time) (ids []int64, total int, err error) {
 	match := matchJobs(filter)
-	known := filter.Search == "" && filter.Method == ""
+	known := counted(filter)
 	if known {
 		if total, err = s.countKnown(ctx, filter); err != nil {
 			return nil, 0, err
 		}
 	}
-	if match.narrow() && total <= fewJobs {
+	if match.narrow() && total <= fewJobs && !(known && byNameInCategory(filter)) {
 		query, args := match.some(fewJobs + 1)
 		few, err := queryAllSQL(ctx, s.db, scanInto[int64], query, args...)
 		if err != nil {
@@ -68,6 +68,15 @@ func (s *Jobs) chooseJobs(ctx context.Context, filter job.Filter, now time.Time)
 	}
 	ids, err = s.walkJobs(ctx, filter, match, total, now)
 	return ids, total, err
+}
+
+// counted reports that the census counts jobs by all that is asked for.
+func counted(filter job.Filter) bool { return filter.Search == "" && filter.Method == "" }
+
+// byNameInCategory reports that an index holds exactly what is asked for, in
+// its order.
+func byNameInCategory(filter job.Filter) bool {
+	return filter.Sort == job.SortName && filter.CategoryID != 0 && filter.Status == ""
 }
 
 // countKnown counts jobs by what the census counts them by.

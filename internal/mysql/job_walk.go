@@ -13,13 +13,14 @@ import (
 // stretch is a part of a list of jobs that one index holds in order. FROM is a
 // source of j whose index is named, lest an engine sorts all of them instead.
 type stretch struct {
-	from  string
-	where string // beside the filter
-	args  []any
-	live  bool   // no deleted job is in it
-	key   string // "" where the id alone orders
-	id    string
-	picks string // the id of the job; "" is j.id
+	from   string
+	where  string // beside the filter
+	args   []any
+	live   bool   // no deleted job is in it
+	key    string // "" where the id alone orders
+	id     string
+	picks  string     // the id of the job; "" is j.id
+	status job.Status // of all its jobs, where they have one in common
 }
 
 // walkJobs reads a page of jobs by walking indexes in its order. match holds
@@ -39,7 +40,7 @@ func (s *Jobs) walkJobs(ctx context.Context, filter job.Filter, match jobMatch, 
 	case job.SortUpdatedAt:
 		whole.from, whole.key = "jobs j FORCE INDEX (ix_jobs_updated)", "j.updated_at"
 	case job.SortStatus:
-		return s.walkStretches(ctx, filter, match, byStatus(filter))
+		return s.walkStretches(ctx, filter, match, byStatus(filter), total)
 	case job.SortLastRunAt:
 		ran := stretch{
 			from:  "job_stats s FORCE INDEX (ix_job_stats_last_run) STRAIGHT_JOIN jobs j FORCE INDEX (ix_jobs_live) ON j.id = s.job_id",
@@ -55,30 +56,26 @@ func (s *Jobs) walkJobs(ctx context.Context, filter job.Filter, match jobMatch, 
 		return s.walkStretches(ctx, filter, match, []stretch{
 			ran,
 			{from: "jobs j FORCE INDEX (ix_jobs_live) LEFT JOIN job_stats s ON s.job_id = j.id", where: "s.last_run_at IS NULL", id: "j.id"},
-		})
+		}, total)
 	case job.SortNextRunAt:
-		return s.walkNextRuns(ctx, filter, match, now)
+		return s.walkNextRuns(ctx, filter, match, total, now)
 	default:
 	}
-	// From the nearer end.
-	if take := min(filter.Limit, total-filter.Offset); filter.Offset > total/2 {
-		filter.Offset, filter.Limit, filter.Descending = total-filter.Offset-take, take, !filter.Descending
-		ids, err := s.readStretch(ctx, filter, match, whole, filter.Offset, filter.Limit)
-		slices.Reverse(ids)
-		return ids, err
-	}
-	return s.readStretch(ctx, filter, match, whole, filter.Offset, filter.Limit)
+	return s.readNearer(ctx, filter, match, whole, filter.Offset, min(filter.Limit, total-filter.Offset), total)
 }
 
 // byStatus is one stretch for each status, in the order of their names.
 func byStatus(filter job.Filter) []stretch {
 	statuses := []job.Status{job.Active, job.Failed, job.Inactive}
+	if filter.Status != "" {
+		statuses = []job.Status{filter.Status}
+	}
 	if filter.Descending {
 		slices.Reverse(statuses)
 	}
 	all := make([]stretch, len(statuses))
 	for i, status := range statuses {
-		all[i] = stretch{from: "jobs j FORCE INDEX (ix_jobs_status)", where: "j.status = ?", args: []any{string(status)}, id: "j.id"}
+		all[i] = stretch{from: "jobs j FORCE INDEX (ix_jobs_status)", where: "j.status = ?", args: []any{string(status)}, id: "j.id", status: status}
 	}
 	return all
 }
@@ -108,9 +105,15 @@ func (s *Jobs) readStretch(ctx context.Context, filter job.Filter, match jobMatc
 		slices.Concat(part.args, args, []any{limit, offset})...)
 }
 
-// walkStretches reads a page from stretches that follow each other. One that
-// the page lies behind is counted, to know how far.
-func (s *Jobs) walkStretches(ctx context.Context, filter job.Filter, match jobMatch, parts []stretch) ([]int64, error) {
+// deepPage is the offset from which stretches are counted before they are read.
+const deepPage = 1000
+
+// walkStretches reads a page from stretches that follow each other and hold
+// total jobs in all. One that the page lies behind is counted, to know how far.
+func (s *Jobs) walkStretches(ctx context.Context, filter job.Filter, match jobMatch, parts []stretch, total int) ([]int64, error) {
+	if filter.Offset >= deepPage {
+		return s.walkDeep(ctx, filter, match, parts, total)
+	}
 	var ids []int64
 	offset := filter.Offset
 	for _, part := range parts {
@@ -134,6 +137,57 @@ func (s *Jobs) walkStretches(ctx context.Context, filter job.Filter, match jobMa
 	return ids, nil
 }
 
+// walkDeep is walkStretches for a page that lies deep: it is read from the
+// nearer end of each stretch. The last stretch holds what the others leave.
+func (s *Jobs) walkDeep(ctx context.Context, filter job.Filter, match jobMatch, parts []stretch, total int) ([]int64, error) {
+	var ids []int64
+	offset := filter.Offset
+	for i, part := range parts {
+		n := total
+		if i < len(parts)-1 {
+			var err error
+			if n, err = s.countPart(ctx, filter, match, part); err != nil {
+				return nil, err
+			}
+		}
+		total -= n
+		if offset >= n {
+			offset -= n
+			continue
+		}
+		found, err := s.readNearer(ctx, filter, match, part, offset, min(filter.Limit-len(ids), n-offset), n)
+		if err != nil {
+			return nil, err
+		}
+		if ids = append(ids, found...); len(ids) == filter.Limit {
+			break
+		}
+		offset = 0
+	}
+	return ids, nil
+}
+
+// readNearer reads some ids, all of them there, of a stretch that holds n jobs,
+// from its nearer end.
+func (s *Jobs) readNearer(ctx context.Context, filter job.Filter, match jobMatch, part stretch, offset, limit, n int) ([]int64, error) {
+	if offset <= n/2 {
+		return s.readStretch(ctx, filter, match, part, offset, limit)
+	}
+	filter.Descending = !filter.Descending
+	ids, err := s.readStretch(ctx, filter, match, part, n-offset-limit, limit)
+	slices.Reverse(ids)
+	return ids, err
+}
+
+// countPart is countStretch, by the census where that knows.
+func (s *Jobs) countPart(ctx context.Context, filter job.Filter, match jobMatch, part stretch) (int, error) {
+	if part.status == "" || !counted(filter) {
+		return s.countStretch(ctx, match, part)
+	}
+	filter.Status = part.status
+	return s.countKnown(ctx, filter)
+}
+
 func (s *Jobs) countStretch(ctx context.Context, match jobMatch, part stretch) (int, error) {
 	all, args := part.condition(match)
 	counted, err := queryAllSQL(ctx, s.db, scanInto[int], "SELECT COUNT(*) FROM "+part.from+" WHERE "+part.where+" AND "+all,
@@ -152,7 +206,7 @@ type nextRun struct {
 	at time.Time
 }
 
-func (s *Jobs) walkNextRuns(ctx context.Context, filter job.Filter, match jobMatch, now time.Time) ([]int64, error) {
+func (s *Jobs) walkNextRuns(ctx context.Context, filter job.Filter, match jobMatch, total int, now time.Time) ([]int64, error) {
 	all, args := match.all()
 	scan := func(rows *sql.Rows) (n nextRun, err error) { err = rows.Scan(&n.id, &n.at); return n, err }
 	ahead, err := queryAllSQL(ctx, s.db, scan, `SELECT j.id, LEAST(j.next_run_at, w.at) FROM
@@ -165,7 +219,7 @@ func (s *Jobs) walkNextRuns(ctx context.Context, filter job.Filter, match jobMat
 	first := stretch{from: "jobs j FORCE INDEX (ix_jobs_next_run)", where: "j.next_run_at IS NOT NULL", key: "j.next_run_at", id: "j.id", live: true}
 	last := stretch{from: "jobs j FORCE INDEX (ix_jobs_next_run)", where: "j.next_run_at IS NULL", id: "j.id"}
 	if len(ahead) == 0 {
-		return s.walkStretches(ctx, filter, match, []stretch{first, last})
+		return s.walkStretches(ctx, filter, match, []stretch{first, last}, total)
 	}
 	moved := ids(ahead, func(n nextRun) int64 { return n.id })
 	way := " ASC"
