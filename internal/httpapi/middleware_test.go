@@ -427,3 +427,32 @@ func TestAPanicInMidAnswerBreaksItOff(t *testing.T) {
 	handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), "GET", "/", nil))
 	t.Error("the half answer passed for a whole one")
 }
+
+// TestBodiesOfUnknownLengthAreLimited sends more than is taken without saying so
+// beforehand.
+func TestBodiesOfUnknownLengthAreLimited(t *testing.T) {
+	t.Parallel()
+	api := newTrial(t, nil).handler()
+	for size, want := range map[int]int{defaultMaxBody + 1: 413, 8 * defaultMaxBody: 413} {
+		const before, after = `{"email":"`, `","password":"x"}`
+		body := &countingReader{Reader: io.MultiReader(strings.NewReader(before), strings.NewReader(strings.Repeat("a", size-len(before)-len(after))), strings.NewReader(after))}
+		r := httptest.NewRequest("POST", "/auth/login", body)
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		api.ServeHTTP(w, r)
+		if r.ContentLength != -1 || w.Code != want || body.read > 2*defaultMaxBody {
+			t.Errorf("%d bytes: %d, with %d of them read", size, w.Code, body.read)
+		}
+	}
+}
+
+type countingReader struct {
+	io.Reader
+	read int
+}
+
+func (c *countingReader) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.read += n
+	return n, err
+}
