@@ -65,7 +65,8 @@ func TestDeletingACategoryMovesAllItsJobs(t *testing.T) {
 }
 
 // TestDeletingACategoryGoesOnWhereItWasCutOff ends a deletion between its
-// transactions, as the end of the process would, and asks again.
+// transactions, as the end of the process would, and asks again; a job that came
+// meanwhile moves along.
 func TestDeletingACategoryGoesOnWhereItWasCutOff(t *testing.T) {
 	t.Parallel()
 	k := newKeeper(t)
@@ -87,10 +88,11 @@ func TestDeletingACategoryGoesOnWhereItWasCutOff(t *testing.T) {
 	if got := k.text(where, from.ID, to.ID); got != "701 500 500" {
 		t.Errorf("left, moved and changed: %s", got)
 	}
+	k.create(k.input("Came meanwhile", from.ID))
 	if err := k.categories.Delete(t.Context(), from.ID, to.ID, []int{1}); err != nil {
 		t.Fatalf("again: %v", err)
 	}
-	if got := k.text(where, from.ID, to.ID); got != "0 1201 1201" {
+	if got := k.text(where, from.ID, to.ID); got != "0 1202 1202" {
 		t.Errorf("in the end are left, moved and changed: %s", got)
 	}
 }
