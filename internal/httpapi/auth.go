@@ -108,7 +108,7 @@ type updateMeInput struct {
 
 type updateMeBody struct {
 	Name            Optional[string] `json:"name,omitzero" minLength:"1" maxLength:"100" pattern:"^[^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0][^\\x00-\\x1f\\x7f-\\x9f]*$" patternDescription:"some text without control characters"`
-	Email           Optional[string] `json:"email,omitzero" minLength:"1" maxLength:"254" format:"email" doc:"A new one needs currentPassword."`
+	Email           Optional[string] `json:"email,omitzero" dependentRequired:"currentPassword" minLength:"1" maxLength:"254" format:"email" doc:"A new one needs currentPassword."`
 	CurrentPassword string           `json:"currentPassword,omitempty" maxLength:"1000"`
 }
 
