@@ -76,10 +76,12 @@ const (
 )
 
 // thaw tries every idle connection of a pool, so that those that are dead are
-// found in a moment and replaced.
+// found in a moment and replaced. It waits for none that others have taken.
 func thaw(ctx context.Context, db *sql.DB) {
+	take, cancel := context.WithTimeout(ctx, pingTime)
+	defer cancel()
 	for range db.Stats().Idle {
-		conn, err := db.Conn(ctx)
+		conn, err := db.Conn(take)
 		if err != nil {
 			return
 		}

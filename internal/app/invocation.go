@@ -16,7 +16,10 @@ import (
 func invoked[E, A any](env Env, db *sql.DB, handle func(context.Context, E) (A, error)) func(context.Context, E) (A, error) {
 	var ended atomic.Int64 // in ms, by the wall clock, which goes on in a frozen process
 	return func(ctx context.Context, event E) (A, error) {
-		if last := ended.Load(); last != 0 && env.Now().UnixMilli()-last > thawAfter.Milliseconds() {
+		// Only one of those that begin at once, which happens where this is no
+		// Lambda function: two would each wait for connections that the other holds.
+		now := env.Now().UnixMilli()
+		if last := ended.Load(); last != 0 && now-last > thawAfter.Milliseconds() && ended.CompareAndSwap(last, now) {
 			thaw(ctx, db)
 		}
 		defer func() { ended.Store(env.Now().UnixMilli()) }()

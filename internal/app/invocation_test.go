@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -144,6 +145,45 @@ func TestAConnectionIsTriedAfterAThaw(t *testing.T) {
 	defer between.mu.Unlock()
 	if between.opened != 3 {
 		t.Errorf("%d connections were made", between.opened)
+	}
+}
+
+// Locally, invocations of one function run side by side and share its pool.
+func TestInvocationsThatThawAtOnceDoNotWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	const connections = 4
+	var between network
+	var now atomic.Int64
+	env := Env{
+		Config: config.Config{DB: config.Database{
+			Host: "127.0.0.1", Port: between.serve(t, databaseServer(t, nil)), Username: "u", Password: "p", Name: "d", TLSCA: config.TLSOff,
+		}},
+		Now: func() time.Time { return time.Unix(now.Load(), 0) }, MaxConns: connections,
+	}.withDefaults()
+	db, err := env.openDatabase(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	handle := invoked(env, db, func(ctx context.Context, _ struct{}) (struct{}, error) {
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		_, err := db.ExecContext(ctx, "DO 1")
+		return struct{}{}, err
+	})
+	for range 100 {
+		now.Add(2 * int64(thawAfter/time.Second))
+		var all sync.WaitGroup
+		for range 2 * connections {
+			all.Go(func() {
+				if _, err := handle(t.Context(), struct{}{}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		if all.Wait(); t.Failed() {
+			return
+		}
 	}
 }
 
