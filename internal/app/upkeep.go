@@ -29,7 +29,9 @@ const (
 	purgeTime = time.Second
 	// purgeMuch is how many executions a step removes where there is much to
 	// remove: another follows then, while the tick lasts, up to purgeMost in all.
-	purgeMuch = 2000
+	// A large database that reads from its disk removes no more than twice that in
+	// a step.
+	purgeMuch = 500
 	purgeMost = 20 * time.Second
 )
 
