@@ -224,7 +224,9 @@ func TestProgramsAcceptTheirEnvironment(t *testing.T) {
 // reads on AWS can be set there.
 func TestVariablesAreThoseThatAreRead(t *testing.T) {
 	t.Parallel()
-	localOnly := []string{"PORT", "LOCAL_DATA_DIR", "LOCAL_DATABASE", "SECRETS_KEY_FILE"}
+	localOnly := []string{"PORT", "LOCAL_DATA_DIR", "LOCAL_DATABASE", "SECRETS_KEY_FILE", "SECRETS_PREVIOUS_KEY_FILE"}
+	// Set by hand for as long as a master key is being replaced: docs/secrets.md.
+	byHand := []string{"SECRETS_PREVIOUS_KEY_ARN"}
 	declared := map[string]bool{}
 	for _, stack := range []*templatetest.Template{resolve(t, application(t), nil), resolve(t, data(t), nil)} {
 		for _, function := range functions(stack) {
@@ -237,7 +239,7 @@ func TestVariablesAreThoseThatAreRead(t *testing.T) {
 		}
 	}
 	for _, name := range config.Variables() {
-		if !declared[name] && !slices.Contains(localOnly, name) {
+		if !declared[name] && !slices.Contains(slices.Concat(localOnly, byHand), name) {
 			t.Errorf("no function is given %s", name)
 		}
 	}
