@@ -69,6 +69,24 @@ def expand(path, values):
         raise SystemExit("\n".join(f"{path}: {fault}" for fault in faults)) from error
 
 
+# Properties that end in "Name" and name nothing that an account has once alone,
+# and a type whose names belong to another resource.
+COMMON = {"DBName", "MetricName", "ServiceName", "StageName", "TargetGroupName", "DisplayName", "DeploymentConfigName"}
+PART_OF_ANOTHER = {"AWS::Lambda::Alias"}
+
+
+def fixed_names(template):
+    """Resources whose name is the same in every environment of an account."""
+    for logical_id, resource in template["Resources"].items():
+        if resource["Type"] in PART_OF_ANOTHER:
+            continue
+        for key, value in resource.get("Properties", {}).items():
+            text = json.dumps(value)
+            refers = isinstance(value, dict) and any(f'"{other}"' in text for other in template["Resources"])
+            if key.endswith("Name") and key not in COMMON and "AWS::StackName" not in text and not refers:
+                yield f"{logical_id}: {key} is {text} in every environment"
+
+
 def main():
     logging.disable(logging.WARNING)  # it mentions its own feature toggles
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -77,7 +95,10 @@ def main():
     parser.add_argument("--environment", help="one of its environments")
     arguments = parser.parse_args()
     values = overrides(arguments.config, arguments.environment) if arguments.config else {}
-    json.dump(expand(arguments.template, values), sys.stdout, indent=1)
+    expanded = expand(arguments.template, values)
+    if faults := list(fixed_names(expanded)):
+        raise SystemExit("\n".join(f"{arguments.template}: {fault}" for fault in faults))
+    json.dump(expanded, sys.stdout, indent=1)
     print()
 
 

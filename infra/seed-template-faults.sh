@@ -41,4 +41,6 @@ fault 'an unknown property' 'SqsManagedSseEnabled: true' 'ManagedEncryption: tru
 fault 'a number that is none' 'MessageRetentionPeriod: 14400' 'MessageRetentionPeriod: four hours'
 fault 'an unknown kind of event' 'Type: ScheduleV2' 'Type: ScheduleV9'
 fault 'a value out of its list' 'TreatMissingData: breaching' 'TreatMissingData: panic'
+fault 'one name for every environment' '            Name: !Sub ${AWS::StackName}-tick' ''
+fault 'a queue of one name' 'QueueName: !Sub ${AWS::StackName}-fast' 'QueueName: cron-jobs-fast'
 exit "$missed"

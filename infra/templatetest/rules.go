@@ -174,6 +174,10 @@ func (f *faults) schedules(t *Template) {
 			}
 			count++
 			what, properties := function+"."+name, at(event, "Properties")
+			// SAM would give it the same name in every stack of an account.
+			if name := fmt.Sprint(at(properties, "Name")); !strings.Contains(name, "AWS::StackName") {
+				f.add("%s: one name, %s, for all environments", what, name)
+			}
 			f.equal(what, "rate(1 minute)", properties, "ScheduleExpression")
 			f.equal(what, "OFF", properties, "FlexibleTimeWindow", "Mode")
 			f.equal(what, 2, properties, "RetryPolicy", "MaximumRetryAttempts")

@@ -52,6 +52,9 @@ func TestRulesCatch(t *testing.T) {
 		"another rate": {
 			template: app, old: "rate(1 minute)", new: "rate(5 minute)", fault: "ScheduleExpression is rate(5 minute)",
 		},
+		"one name for all environments": {
+			template: app, old: "Name: !Sub ${AWS::StackName}-tick\n            Desc", new: "Desc", fault: "TickFunction.EveryMinute: one name, <nil>",
+		},
 		"flexible window": {
 			template: app, old: "{Mode: 'OFF'}", new: "{Mode: FLEXIBLE, MaximumWindowInMinutes: 5}", fault: "FlexibleTimeWindow.Mode is FLEXIBLE",
 		},
