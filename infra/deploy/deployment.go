@@ -19,7 +19,7 @@ type deployment struct {
 	environment string
 	// parameters are those of samconfig.toml, by environment.
 	parameters map[string]map[string]string
-	// schema is the version that migrate must reach.
+	// schema is the version that migrate must reach, at least.
 	schema int64
 	out    io.Writer
 	// command runs a program and returns what it prints.
@@ -152,8 +152,11 @@ func (d deployment) migrate(ctx context.Context, function string) error {
 	if err := json.Unmarshal(payload, &reached); err != nil {
 		return fmt.Errorf("migrate answered %s: %w", payload, err)
 	}
-	if reached.Version != d.schema {
+	if reached.Version < d.schema {
 		return fmt.Errorf("migrate reached version %d and not %d", reached.Version, d.schema)
+	}
+	if reached.Version > d.schema {
+		fmt.Fprintf(d.out, "note: the schema is at version %d of a later release; it is made for this one, of %d, as well\n", reached.Version, d.schema)
 	}
 	return nil
 }

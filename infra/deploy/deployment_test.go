@@ -118,6 +118,22 @@ func TestNothingIsDeployedOnAnUnknownSchema(t *testing.T) {
 	}
 }
 
+// Going back to the release before meets the schema of the later one.
+func TestAReleaseBeforeIsDeployedOnANewerSchema(t *testing.T) {
+	t.Parallel()
+	a := account{invocation: `{"StatusCode":200}`, answer: `{"version":15}`}
+	var out strings.Builder
+	if err := a.deployment(&out).run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if last := a.asked[len(a.asked)-1]; !strings.Contains(last, "sam deploy --config-env dev ") {
+		t.Errorf("the last command is %q", last)
+	}
+	if want := "note: the schema is at version 15"; !strings.Contains(out.String(), want) {
+		t.Errorf("%q does not say %q", out.String(), want)
+	}
+}
+
 func TestUnknownEnvironment(t *testing.T) {
 	t.Parallel()
 	var a account

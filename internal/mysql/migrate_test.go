@@ -61,6 +61,23 @@ func TestMigrateUpDownUp(t *testing.T) {
 	}
 }
 
+// The release before is deployed on the schema of the one that it replaces.
+func TestMigrateUpOnALaterRelease(t *testing.T) {
+	t.Parallel()
+	db := mysqltest.Empty(t)
+	up, err := mysql.MigrateUp(t.Context(), db, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := up.Version + 1
+	if _, err := db.ExecContext(t.Context(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (?, TRUE)", later); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := mysql.MigrateUp(t.Context(), db, quiet); err != nil || again.Applied != 0 || again.Version != later {
+		t.Errorf("up: %+v, %v", again, err)
+	}
+}
+
 func TestMigrationsAtOnce(t *testing.T) {
 	t.Parallel()
 	db := mysqltest.Empty(t)
