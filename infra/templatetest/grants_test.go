@@ -46,6 +46,8 @@ ExecutorRole: sqs:ReceiveMessage on FastQueue.Arn
 ExecutorRole: sqs:ReceiveMessage on SlowQueue.Arn
 ExecutorRole: sqs:SendMessage on FastQueue.Arn
 ExecutorRole: sqs:SendMessage on SlowQueue.Arn
+ProxyRole: assumed by rds.amazonaws.com
+ProxyRole: secretsmanager:GetSecretValue on DatabaseSecretArn
 TickRole: FunctionNetworkPolicyArn
 TickRole: assumed by lambda.amazonaws.com
 TickRole: logs:CreateLogStream on TickLogs.Arn
@@ -72,8 +74,6 @@ MigrateRole: logs:PutLogEvents on MigrateLogs.Arn
 MigrateRole: secretsmanager:GetSecretValue on AdminSecret
 MigrateRole: secretsmanager:GetSecretValue on Database.MasterUserSecret.SecretArn
 MigrateRole: secretsmanager:GetSecretValue on DatabaseSecret
-ProxyRole: assumed by rds.amazonaws.com
-ProxyRole: secretsmanager:GetSecretValue on DatabaseSecret
 `), "\n")
 )
 

@@ -32,6 +32,7 @@ func Application(t *Template, connections int) []string {
 	f.httpAPI(t)
 	f.functions(t)
 	f.policies(t)
+	f.proxy(t)
 	f.connections(t, connections)
 	return f
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 func (f *faults) database(t *Template) {
@@ -30,6 +31,22 @@ func (f *faults) database(t *Template) {
 			"wait_timeout": "120", "innodb_lock_wait_timeout": "5", "collation_server": "utf8mb4_0900_ai_ci",
 		} {
 			f.equal(id, want, group, "Parameters", name)
+		}
+	}
+}
+
+const proxyType = "AWS::RDS::DBProxy"
+
+// proxy wants that functions that call the database by a proxy wait until it can
+// sign in: only then are its targets done.
+func (f *faults) proxy(t *Template) {
+	if len(t.ofType(proxyType)) == 0 {
+		return
+	}
+	for _, targets := range t.ofType("AWS::RDS::DBProxyTargetGroup") {
+		host := fmt.Sprint(at(t.Globals, "Function", "Environment", "Variables", "DB_HOST"))
+		if !strings.Contains(host, "${"+targets+"}") {
+			f.add("%s: functions use the proxy before it can sign in", targets)
 		}
 	}
 }
@@ -116,6 +133,11 @@ func (f *faults) network(t *Template) {
 		}
 	}
 	f.databaseAlone(t)
+	// AWS waits for a proxy to sign in, which it does as the user that migrate
+	// makes after this stack is done.
+	for _, id := range t.ofType(proxyType) {
+		f.add("%s: a new data stack would wait for it in vain", id)
+	}
 	for _, id := range []string{"FunctionSecurityGroup", "ExecutorSecurityGroup"} {
 		rules, _ := at(t.Resources, id, "Properties", "SecurityGroupEgress").([]any)
 		if len(rules) == 0 {

@@ -136,6 +136,13 @@ func TestRulesCatch(t *testing.T) {
 		"a secret for all": {
 			template: app, old: "        DB_PASSWORD: ''", new: "        DB_PASSWORD: '{{resolve:secretsmanager:db}}'", fault: "TickFunction: DB_PASSWORD would stand",
 		},
+		"a proxy that cannot sign in yet": {
+			template: app, old: "${Proxy.Endpoint}|${ProxyTargets}", new: "${Proxy.Endpoint}", values: map[string]string{"DatabaseProxy": "true"},
+			fault: "ProxyTargets: functions use the proxy",
+		},
+		"a proxy beside the database": {
+			template: base, old: "Type: AWS::SNS::Topic", new: "Type: AWS::RDS::DBProxy", fault: "AlarmTopic: a new data stack",
+		},
 		"a way to the database": {
 			template: base, old: "SourceSecurityGroupId: !GetAtt ExecutorSecurityGroup.GroupId\n  DatabaseFromProxy:", new: "CidrIp: 10.0.0.0/8\n  DatabaseFromProxy:",
 			fault: "DatabaseFromExecutor: a way to the database from",

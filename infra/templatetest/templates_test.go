@@ -125,6 +125,13 @@ func TestProvisionedPollers(t *testing.T) {
 	report(t, templatetest.Application(resolve(t, application(t), values), 140))
 }
 
+func TestDatabaseProxy(t *testing.T) {
+	t.Parallel()
+	values := maps.Clone(parameters(t)["prod"])
+	values["DatabaseProxy"] = "true"
+	report(t, templatetest.Application(resolve(t, application(t), values), 140))
+}
+
 func TestEveryEgress(t *testing.T) {
 	t.Parallel()
 	for _, egress := range []string{"instance", "gateway", "gateway-per-az", "existing"} {
