@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // deployment is one run for one environment.
@@ -25,6 +26,7 @@ type deployment struct {
 	// command runs a program and returns what it prints.
 	command  func(ctx context.Context, environ []string, name string, args ...string) ([]byte, error)
 	readFile func(path string) ([]byte, error)
+	wait     func(ctx context.Context, d time.Duration) error
 }
 
 // dataStack is the name that samconfig.toml gives to the data stack.
@@ -119,32 +121,28 @@ func (d deployment) outputs(ctx context.Context) (map[string]string, error) {
 	return outputs, nil
 }
 
+// The start of migrate is tried again this often, this long apart: a function
+// that has been idle for weeks refuses its first invocation, and where the way
+// out of the network is being renewed the secrets cannot be read.
+const (
+	migrateTries = 5
+	migrateWait  = 30 * time.Second
+)
+
 // migrate invokes the migrate function and believes nothing but the version
 // that it reports: an invocation that failed is answered without an error too.
 func (d deployment) migrate(ctx context.Context, function string) error {
 	fmt.Fprintln(d.out, "migrating the schema to version", d.schema)
-	directory, err := os.MkdirTemp("", "migrate")
+	payload, started, err := d.invoke(ctx, function)
+	for try := 1; err != nil && !started && try < migrateTries; try++ {
+		fmt.Fprintf(d.out, "note: %v; trying again in %v\n", err, migrateWait)
+		if err := d.wait(ctx, migrateWait); err != nil {
+			return err
+		}
+		payload, started, err = d.invoke(ctx, function)
+	}
 	if err != nil {
 		return err
-	}
-	defer func() { _ = os.RemoveAll(directory) }()
-	answer := filepath.Join(directory, "answer.json")
-	printed, err := d.command(ctx, nil, "aws", "lambda", "invoke", "--function-name", function,
-		"--cli-binary-format", "raw-in-base64-out", "--cli-read-timeout", "660",
-		"--payload", `{"command":"up"}`, "--output", "json", answer)
-	if err != nil {
-		return err
-	}
-	var invocation struct{ FunctionError string }
-	if err := json.Unmarshal(printed, &invocation); err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
-	payload, err := d.readFile(answer)
-	if err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
-	if invocation.FunctionError != "" {
-		return fmt.Errorf("migrate failed (%s): %s", invocation.FunctionError, payload)
 	}
 	var reached struct {
 		Version int64 `json:"version"`
@@ -159,6 +157,37 @@ func (d deployment) migrate(ctx context.Context, function string) error {
 		fmt.Fprintf(d.out, "note: the schema is at version %d of a later release; it is made for this one, of %d, as well\n", reached.Version, d.schema)
 	}
 	return nil
+}
+
+// invoke invokes migrate and returns its answer. With an error, started tells
+// whether migrate got as far as to begin.
+func (d deployment) invoke(ctx context.Context, function string) (payload []byte, started bool, err error) {
+	directory, err := os.MkdirTemp("", "migrate")
+	if err != nil {
+		return nil, true, err
+	}
+	defer func() { _ = os.RemoveAll(directory) }()
+	answer := filepath.Join(directory, "answer.json")
+	printed, err := d.command(ctx, nil, "aws", "lambda", "invoke", "--function-name", function,
+		"--cli-binary-format", "raw-in-base64-out", "--cli-read-timeout", "660",
+		"--payload", `{"command":"up"}`, "--output", "json", answer)
+	if err != nil {
+		return nil, false, err
+	}
+	var invocation struct{ FunctionError string }
+	if err := json.Unmarshal(printed, &invocation); err != nil {
+		return nil, true, fmt.Errorf("migrate: %w", err)
+	}
+	if payload, err = d.readFile(answer); err != nil {
+		return nil, true, fmt.Errorf("migrate: %w", err)
+	}
+	if invocation.FunctionError != "" {
+		var failure struct{ ErrorType string }
+		_ = json.Unmarshal(payload, &failure) // whatever it is, it is shown
+		return nil, failure.ErrorType != "Runtime.ExitError", fmt.Errorf("migrate failed (%s): %s; `make logs` shows its log, %s",
+			invocation.FunctionError, payload, "/cron-jobs/"+d.dataStack()+"/migrate")
+	}
+	return payload, true, nil
 }
 
 func (d deployment) accountLimit(ctx context.Context) (int, error) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -27,6 +28,8 @@ func atoi(t *testing.T, text string) int {
 type account struct {
 	invocation, answer string // of migrate
 	failing            string // the command that fails
+	unready            int    // how often migrate does not start
+	invoke             error  // what the command line then says, where it fails
 	asked              []string
 }
 
@@ -39,6 +42,10 @@ func (a *account) command(_ context.Context, environ []string, name string, args
 	switch {
 	case strings.Contains(asked, "describe-stacks"):
 		return []byte(`[{"OutputKey":"MigrateFunctionName","OutputValue":"migrate"},{"OutputKey":"DatabaseHost","OutputValue":"db.example"}]`), nil
+	case strings.Contains(asked, "lambda invoke") && a.unready > 0:
+		a.unready--
+		answer := `{"errorType":"Runtime.ExitError","errorMessage":"exit status 1"}`
+		return []byte(`{"StatusCode":200,"FunctionError":"Unhandled"}`), errors.Join(a.invoke, os.WriteFile(args[len(args)-1], []byte(answer), 0o600))
 	case strings.Contains(asked, "lambda invoke"):
 		return []byte(a.invocation), os.WriteFile(args[len(args)-1], []byte(a.answer), 0o600)
 	case strings.Contains(asked, "get-account-settings"):
@@ -54,6 +61,7 @@ func (a *account) deployment(out *strings.Builder) deployment {
 			"data-dev": {"Architecture": "arm64"}, "dev": {"Architecture": "x86_64", "FastConcurrency": "20"},
 		},
 		schema: 14, out: out, command: a.command, readFile: os.ReadFile,
+		wait: func(context.Context, time.Duration) error { return nil },
 	}
 }
 
@@ -113,6 +121,35 @@ func TestNothingIsDeployedOnAnUnknownSchema(t *testing.T) {
 				if strings.Contains(asked, "deploy --config-env dev") {
 					t.Errorf("the application was deployed: %s", asked)
 				}
+			}
+		})
+	}
+}
+
+// A function that was idle for weeks, or that cannot read its secrets while the
+// NAT is renewed, is given some time.
+func TestMigrateIsGivenTimeToStart(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		account account
+		invoked int
+		fails   bool
+	}{
+		"at first":        {account{unready: 2, invocation: `{"StatusCode":200}`, answer: `{"version":14}`}, 3, false},
+		"idle":            {account{unready: 1, invoke: errors.New("exit status 254"), invocation: `{"StatusCode":200}`, answer: `{"version":14}`}, 2, false},
+		"never":           {account{unready: 99}, migrateTries, true},
+		"failed at work":  {account{invocation: `{"FunctionError":"Unhandled"}`, answer: `{"errorType":"MySQLError"}`}, 1, true},
+		"answers no JSON": {account{invocation: `200`}, 1, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := c.account
+			var out strings.Builder
+			if err := a.deployment(&out).run(t.Context()); (err != nil) != c.fails {
+				t.Errorf("error %v", err)
+			}
+			if got := strings.Count(strings.Join(a.asked, "\n"), "lambda invoke"); got != c.invoked {
+				t.Errorf("invoked %d times, not %d", got, c.invoked)
 			}
 		})
 	}

@@ -19,6 +19,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/cronjobs/cronjobs/infra/templatetest"
 	"github.com/cronjobs/cronjobs/migrations"
@@ -51,12 +52,21 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	d := deployment{
 		environment: args[0], parameters: environments, schema: version,
-		out: out, command: command, readFile: os.ReadFile,
+		out: out, command: command, readFile: os.ReadFile, wait: wait,
 	}
 	if destroy {
 		return d.destroy(ctx, os.Stdin)
 	}
 	return d.run(ctx)
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
 }
 
 // command runs a program with the environment's additions, shows what it says

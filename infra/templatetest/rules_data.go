@@ -106,6 +106,22 @@ func references(value any) []string {
 	return ids
 }
 
+// wayOut wants that the stack waits until a new NAT instance passes packets on:
+// migrate is invoked as soon as the stack is done.
+func (f *faults) wayOut(t *Template) {
+	for _, id := range t.ofType("AWS::AutoScaling::AutoScalingGroup") {
+		if at(t.Resources, id, "CreationPolicy", "ResourceSignal") == nil {
+			f.add("%s: the stack does not wait for its first instance", id)
+		}
+		f.equal(id, true, t.Resources, id, "UpdatePolicy", "AutoScalingRollingUpdate", "WaitOnResourceSignals")
+		launch := target(at(t.Resources, id, "Properties", "LaunchTemplate", "LaunchTemplateId"))
+		script := fmt.Sprint(at(t.Resources, launch, "Properties", "LaunchTemplateData", "UserData"))
+		if !strings.Contains(script, "cfn-signal -e $? --stack ${AWS::StackName} --resource "+id+" ") {
+			f.add("%s: its instances do not tell the stack that they are ready", id)
+		}
+	}
+}
+
 // private are the ranges that a network of ours, or one joined to it, can have.
 var private = []netip.Prefix{
 	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"),
@@ -133,6 +149,7 @@ func (f *faults) network(t *Template) {
 		}
 	}
 	f.databaseAlone(t)
+	f.wayOut(t)
 	// AWS waits for a proxy to sign in, which it does as the user that migrate
 	// makes after this stack is done.
 	for _, id := range t.ofType(proxyType) {

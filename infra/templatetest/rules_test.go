@@ -170,6 +170,15 @@ func TestRulesCatch(t *testing.T) {
 		"paid old version": {
 			template: base, old: "open-source-rds-extended-support-disabled", new: "open-source-rds-extended-support", fault: "EngineLifecycleSupport",
 		},
+		"a NAT that nobody waits for": {
+			template: base, old: "    CreationPolicy:\n      ResourceSignal: {Timeout: PT10M}\n", new: "", fault: "NatGroup: the stack does not wait",
+		},
+		"a new NAT that nobody waits for": {
+			template: base, old: "        WaitOnResourceSignals: true\n", new: "", fault: "WaitOnResourceSignals is <nil>",
+		},
+		"a NAT that never says that it is ready": {
+			template: base, old: "--resource NatGroup", new: "--resource Nat", fault: "NatGroup: its instances do not tell",
+		},
 		"way into the network": {
 			template: base, old: "{Cidr: 11.0.0.0/8}", new: "{Cidr: 10.0.0.0/7}", fault: "reaches into 10.0.0.0/8",
 		},
