@@ -46,7 +46,7 @@ func stub(t *testing.T, name, script string) (path string, asked func() string) 
 	t.Helper()
 	directory := t.TempDir()
 	log := filepath.Join(directory, "asked")
-	text := "#!/bin/bash\necho \"${LAMBDA_ARCH:+LAMBDA_ARCH=$LAMBDA_ARCH }$*\" >>'" + log + "'\n" + script
+	text := "#!/bin/bash\necho \"${AWS_DEFAULT_REGION:+$AWS_DEFAULT_REGION }${LAMBDA_ARCH:+LAMBDA_ARCH=$LAMBDA_ARCH }$*\" >>'" + log + "'\n" + script
 	if err := os.WriteFile(filepath.Join(directory, name), []byte(text), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -82,14 +82,41 @@ esac
 			sam, asked := stub(t, "sam", "")
 			command := exec.CommandContext(t.Context(), binary, "dev")
 			command.Dir = "../.."
-			command.Env = append(os.Environ(), "PATH="+aws+":"+sam+":"+os.Getenv("PATH"))
+			command.Env = append(os.Environ(), "PATH="+aws+":"+sam+":"+os.Getenv("PATH"), "AWS_REGION=eu-west-1", "AWS_DEFAULT_REGION=")
 			out, err := command.CombinedOutput()
 			if err == nil || !strings.Contains(string(out), c.says) {
 				t.Errorf("error %v: %s", err, out)
 			}
-			want := "LAMBDA_ARCH=arm64 build --config-env data-dev\nLAMBDA_ARCH=arm64 deploy --config-env data-dev\n"
+			want := "eu-west-1 LAMBDA_ARCH=arm64 build --config-env data-dev\neu-west-1 LAMBDA_ARCH=arm64 deploy --config-env data-dev\n"
 			if diff := cmp.Diff(want, asked()); diff != "" {
 				t.Errorf("sam was asked (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestBothCommandLinesHaveOneRegion(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		region, fallback, want string
+		fails                  bool
+	}{
+		"the profile's": {"", "", "", false},
+		"the AWS CLI's": {"eu-west-1", "", "eu-west-1", false},
+		"the SAM CLI's": {"", "eu-west-1", "eu-west-1", false},
+		"the same":      {"eu-west-1", "eu-west-1", "eu-west-1", false},
+		"one for each":  {"eu-west-1", "us-east-1", "", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			given := map[string]string{"AWS_REGION": c.region, "AWS_DEFAULT_REGION": c.fallback}
+			set := map[string]string{}
+			err := oneRegion(func(name string) string { return given[name] }, func(name, value string) error {
+				set[name] = value
+				return nil
+			})
+			if (err != nil) != c.fails || set["AWS_REGION"] != c.want || set["AWS_DEFAULT_REGION"] != c.want {
+				t.Errorf("error %v, set %q", err, set)
 			}
 		})
 	}

@@ -12,7 +12,9 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -42,6 +44,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) != 1 {
 		return fmt.Errorf("usage: deploy [destroy] dev|staging|prod")
 	}
+	if err := oneRegion(os.Getenv, os.Setenv); err != nil {
+		return err
+	}
 	environments, err := templatetest.Environments("samconfig.toml")
 	if err != nil {
 		return err
@@ -58,6 +63,21 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return d.destroy(ctx, os.Stdin)
 	}
 	return d.run(ctx)
+}
+
+// oneRegion gives both command lines the same region: the SAM CLI reads
+// AWS_DEFAULT_REGION alone, and the AWS CLI prefers AWS_REGION. Where neither is
+// set, the profile's holds for both.
+func oneRegion(get func(string) string, set func(name, value string) error) error {
+	const one, other = "AWS_REGION", "AWS_DEFAULT_REGION"
+	region := cmp.Or(get(one), get(other))
+	if fallback := cmp.Or(get(other), region); fallback != region {
+		return fmt.Errorf("%s is %s and %s is %s: one region, please", one, region, other, fallback)
+	}
+	if region == "" {
+		return nil
+	}
+	return errors.Join(set(one, region), set(other, region))
 }
 
 func wait(ctx context.Context, d time.Duration) error {
