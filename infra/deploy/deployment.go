@@ -49,11 +49,11 @@ func (d deployment) run(ctx context.Context) error {
 		return err
 	}
 
-	limit, err := d.accountLimit(ctx)
+	limit, free, err := d.concurrency(ctx)
 	if err != nil {
 		return err
 	}
-	planned, advice, err := plan(application, limit)
+	planned, advice, err := plan(application, limit, free)
 	if err != nil {
 		return err
 	}
@@ -190,17 +190,42 @@ func (d deployment) invoke(ctx context.Context, function string) (payload []byte
 	return payload, true, nil
 }
 
-func (d deployment) accountLimit(ctx context.Context) (int, error) {
-	printed, err := d.command(ctx, nil, "aws", "lambda", "get-account-settings",
-		"--query", "AccountLimit.ConcurrentExecutions", "--output", "text")
-	if err != nil {
-		return 0, err
+// concurrency reads how many concurrent executions the account allows, and how
+// many of them no function but this environment's own has reserved.
+func (d deployment) concurrency(ctx context.Context) (limit, free int, err error) {
+	var account struct {
+		AccountLimit struct{ ConcurrentExecutions, UnreservedConcurrentExecutions int }
 	}
-	limit, err := strconv.Atoi(strings.TrimSpace(string(printed)))
-	if err != nil {
-		return 0, fmt.Errorf("the account's concurrency: %w", err)
+	if err := d.ask(ctx, &account, "get-account-settings"); err != nil {
+		return 0, 0, err
 	}
-	return limit, nil
+	limit, free = account.AccountLimit.ConcurrentExecutions, account.AccountLimit.UnreservedConcurrentExecutions
+	// None exist before the first deployment, and asking after one would fail.
+	var functions []string
+	own := fmt.Sprintf("Functions[?starts_with(FunctionName, 'cron-jobs-%s-')].FunctionName", d.environment)
+	if err := d.ask(ctx, &functions, "list-functions", "--query", own); err != nil {
+		return 0, 0, err
+	}
+	for _, function := range functions {
+		var reserved struct{ ReservedConcurrentExecutions int }
+		if err := d.ask(ctx, &reserved, "get-function-concurrency", "--function-name", function); err != nil {
+			return 0, 0, err
+		}
+		free += reserved.ReservedConcurrentExecutions
+	}
+	return limit, free, nil
+}
+
+// ask asks Lambda, and decodes the answer; there may be none.
+func (d deployment) ask(ctx context.Context, into any, args ...string) error {
+	printed, err := d.command(ctx, nil, "aws", append(append([]string{"lambda"}, args...), "--output", "json")...)
+	if err != nil || len(printed) == 0 {
+		return err
+	}
+	if err := json.Unmarshal(printed, into); err != nil {
+		return fmt.Errorf("%s: %w", args[0], err)
+	}
+	return nil
 }
 
 // newestVersion is the highest number that a migration's file name begins with.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
@@ -28,6 +29,7 @@ func atoi(t *testing.T, text string) int {
 type account struct {
 	invocation, answer string // of migrate
 	failing            string // the command that fails
+	reserved           int    // concurrent executions, by others
 	unready            int    // how often migrate does not start
 	invoke             error  // what the command line then says, where it fails
 	asked              []string
@@ -49,7 +51,12 @@ func (a *account) command(_ context.Context, environ []string, name string, args
 	case strings.Contains(asked, "lambda invoke"):
 		return []byte(a.invocation), os.WriteFile(args[len(args)-1], []byte(a.answer), 0o600)
 	case strings.Contains(asked, "get-account-settings"):
-		return []byte("1000\n"), nil
+		return fmt.Appendf(nil, `{"AccountLimit":{"ConcurrentExecutions":1000,"UnreservedConcurrentExecutions":%d}}`, 1000-a.reserved-12), nil
+	case strings.Contains(asked, "list-functions"):
+		return []byte(`["cron-jobs-dev-api","cron-jobs-dev-tick","cron-jobs-dev-executor"]`), nil
+	case strings.Contains(asked, "get-function-concurrency"):
+		// Nothing at all where nothing is reserved.
+		return []byte(map[string]string{"cron-jobs-dev-api": `{"ReservedConcurrentExecutions":10}`, "cron-jobs-dev-tick": `{"ReservedConcurrentExecutions":2}`}[args[3]]), nil
 	}
 	return nil, nil
 }
@@ -78,6 +85,10 @@ func TestOrder(t *testing.T) {
 		"aws cloudformation describe-stacks --stack-name cron-jobs-data-dev",
 		"aws lambda invoke --function-name migrate",
 		"aws lambda get-account-settings",
+		"aws lambda list-functions",
+		"aws lambda get-function-concurrency --function-name cron-jobs-dev-api",
+		"aws lambda get-function-concurrency --function-name cron-jobs-dev-tick",
+		"aws lambda get-function-concurrency --function-name cron-jobs-dev-executor",
 		"LAMBDA_ARCH=amd64 sam build --config-env dev",
 		"LAMBDA_ARCH=amd64 sam deploy --config-env dev --parameter-overrides AccountConcurrency=1000 Architecture=x86_64 DatabaseHost=db.example FastConcurrency=20",
 	}
@@ -152,6 +163,24 @@ func TestMigrateIsGivenTimeToStart(t *testing.T) {
 				t.Errorf("invoked %d times, not %d", got, c.invoked)
 			}
 		})
+	}
+}
+
+// What others have reserved cannot be had; what this environment has reserved
+// already can be reserved again.
+func TestReservationsOfOthersAreSeen(t *testing.T) {
+	t.Parallel()
+	for reserved, want := range map[int]string{888: "ApiReservedConcurrency=10 ", 889: "ApiReservedConcurrency=0 "} {
+		a := account{reserved: reserved, invocation: `{"StatusCode":200}`, answer: `{"version":14}`}
+		var out strings.Builder
+		d := a.deployment(&out)
+		d.parameters["dev"] = map[string]string{"ApiReservedConcurrency": "10", "TickReservedConcurrency": "2"}
+		if err := d.run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if last := a.asked[len(a.asked)-1]; !strings.Contains(last, want) {
+			t.Errorf("others have reserved %d: %q lacks %q", reserved, last, want)
+		}
 	}
 }
 

@@ -69,7 +69,6 @@ func TestCommandWithStubs(t *testing.T) {
 	answers := `case "$*" in
 *describe-stacks*) echo '[{"OutputKey":"MigrateFunctionName","OutputValue":"migrate"}]' ;;
 *invoke*) echo '%s'; for last; do :; done; echo '{"version":1}' >"$last" ;;
-*get-account-settings*) echo 10 ;;
 esac
 `
 	for name, c := range map[string]struct{ invocation, says string }{

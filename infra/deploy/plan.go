@@ -20,9 +20,9 @@ const (
 )
 
 // plan fits an environment's parameters to the concurrent executions that the
-// account allows, of which a new account has 10. The advice says what was cut
-// and what to ask for.
-func plan(parameters map[string]string, limit int) (map[string]string, []string, error) {
+// account allows, of which a new account has 10, less what others have reserved
+// of them. The advice says what was cut and what to ask for.
+func plan(parameters map[string]string, limit, free int) (map[string]string, []string, error) {
 	var faults error
 	number := func(name string, fallback int) int {
 		text, ok := parameters[name]
@@ -55,29 +55,33 @@ func plan(parameters map[string]string, limit int) (map[string]string, []string,
 		lanes += slowPollers*pollerInvocations - slow
 	}
 	wanted := lanes + api + tick + migrateInstances
-	if api+tick > 0 && limit-api-tick < unreserved {
+	have := fmt.Sprintf("the account's %d concurrent executions", limit)
+	if free < limit {
+		have += fmt.Sprintf(", of which others have reserved %d,", limit-free)
+	}
+	if api+tick > 0 && free-api-tick < unreserved {
 		set("ApiReservedConcurrency", 0)
 		set("TickReservedConcurrency", 0)
 		advice = append(advice, fmt.Sprintf(
-			"the account's %d concurrent executions leave none to reserve for the API and the tick: their database connections are not bounded", limit))
+			"%s leave none to reserve for the API and the tick: their database connections are not bounded", have))
 	}
-	if wanted > limit {
+	if wanted > free {
 		set("FastPollers", 0)
 		set("SlowPollers", 0)
 		// What is left beside one tick, the migration and a quarter for the API.
-		left := limit - migrateInstances - 1 - max(leastLane, min(api, limit/4))
+		left := free - migrateInstances - 1 - max(leastLane, min(api, free/4))
 		newSlow := max(leastLane, left*slow/(fast+slow))
 		newFast := max(leastLane, left-newSlow)
 		set("FastConcurrency", min(fast, newFast))
 		set("SlowConcurrency", min(slow, newSlow))
 		advice = append(advice, fmt.Sprintf(
-			"this environment is made for %d concurrent executions and the account allows %d: the lanes are cut to %s and %s",
-			wanted, limit, planned["FastConcurrency"], planned["SlowConcurrency"]))
+			"this environment is made for %d concurrent executions, more than %s allow: the lanes are cut to %s and %s",
+			wanted, have, planned["FastConcurrency"], planned["SlowConcurrency"]))
 	}
 	if len(advice) > 0 {
 		advice = append(advice, fmt.Sprintf(
 			"ask for %d or more: Service Quotas, AWS Lambda, \"Concurrent executions\" (L-B99A9384)",
-			max(1000, wanted+unreserved)))
+			max(1000, limit-free+wanted+unreserved)))
 	}
 	return planned, advice, nil
 }

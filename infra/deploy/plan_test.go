@@ -26,23 +26,36 @@ func TestPlan(t *testing.T) {
 	cases := map[string]struct {
 		parameters map[string]string
 		limit      int
+		reserved   int // by others
 		want       map[string]string
 		advice     string
 	}{
-		"enough": {micro, 1000, with(micro, "AccountConcurrency", "1000"), ""},
+		"enough": {micro, 1000, 0, with(micro, "AccountConcurrency", "1000"), ""},
 		"enough to run, not to reserve": {
-			micro, 100,
+			micro, 100, 0,
 			with(micro, "AccountConcurrency", "100", "ApiReservedConcurrency", "0", "TickReservedConcurrency", "0"),
 			"leave none to reserve",
 		},
 		"a new account": {
-			micro, 10,
+			micro, 10, 0,
 			with(micro, "AccountConcurrency", "10", "ApiReservedConcurrency", "0", "TickReservedConcurrency", "0",
 				"FastPollers", "0", "SlowPollers", "0", "FastConcurrency", "4", "SlowConcurrency", "2"),
 			"cut to 4 and 2",
 		},
+		"others leave enough": {micro, 1000, 888, with(micro, "AccountConcurrency", "1000"), ""},
+		"others leave too little to reserve": {
+			micro, 1000, 889,
+			with(micro, "AccountConcurrency", "1000", "ApiReservedConcurrency", "0", "TickReservedConcurrency", "0"),
+			"the account's 1000 concurrent executions, of which others have reserved 889, leave none to reserve",
+		},
+		"others leave too little to run": {
+			micro, 130, 100,
+			with(micro, "AccountConcurrency", "130", "ApiReservedConcurrency", "0", "TickReservedConcurrency", "0",
+				"FastPollers", "0", "SlowPollers", "0", "FastConcurrency", "17", "SlowConcurrency", "4"),
+			"ask for 1000 or more",
+		},
 		"pollers do not fit": {
-			with(micro, "FastPollers", "10"), 100,
+			with(micro, "FastPollers", "10"), 100, 0,
 			with(micro, "AccountConcurrency", "100", "ApiReservedConcurrency", "0", "TickReservedConcurrency", "0",
 				"FastPollers", "0", "SlowPollers", "0"),
 			"made for 119 concurrent executions",
@@ -51,7 +64,7 @@ func TestPlan(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, advice, err := plan(c.parameters, c.limit)
+			got, advice, err := plan(c.parameters, c.limit, c.limit-c.reserved)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -73,7 +86,7 @@ func TestPlanFitsEveryAccount(t *testing.T) {
 		"FastConcurrency": "60", "SlowConcurrency": "20", "ApiReservedConcurrency": "40", "TickReservedConcurrency": "2",
 	}
 	for limit := 10; limit <= 300; limit++ {
-		got, _, err := plan(parameters, limit)
+		got, _, err := plan(parameters, limit, limit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -97,7 +110,7 @@ func TestPlanFitsEveryAccount(t *testing.T) {
 
 func TestPlanNamesABadNumber(t *testing.T) {
 	t.Parallel()
-	if _, _, err := plan(map[string]string{"FastConcurrency": "many"}, 1000); err == nil || !strings.Contains(err.Error(), "FastConcurrency") {
+	if _, _, err := plan(map[string]string{"FastConcurrency": "many"}, 1000, 1000); err == nil || !strings.Contains(err.Error(), "FastConcurrency") {
 		t.Errorf("error = %v", err)
 	}
 }
