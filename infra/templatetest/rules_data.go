@@ -9,14 +9,17 @@ import (
 )
 
 func (f *faults) database(t *Template) {
+	for id, resource := range t.Resources {
+		if at(resource, "UpdateReplacePolicy") == "Retain" || slices.Contains(precious, at(resource, "Type")) {
+			f.equal(id, retain, t.Resources, id, "DeletionPolicy")
+			f.equal(id, "Retain", t.Resources, id, "UpdateReplacePolicy")
+		}
+	}
 	ids := t.ofType("AWS::RDS::DBInstance")
 	if len(ids) != 1 {
 		f.add("%d databases, not one", len(ids))
 	}
 	for _, id := range ids {
-		for _, policy := range []string{"DeletionPolicy", "UpdateReplacePolicy"} {
-			f.equal(id, "Retain", t.Resources, id, policy)
-		}
 		f.kept(t, id)
 		properties := at(t.Resources, id, "Properties")
 		f.equal(id, "8.4", properties, "EngineVersion")
@@ -72,6 +75,13 @@ func (f *faults) databaseAlone(t *Template) {
 	}
 }
 
+// retain keeps a resource when its stack goes, and lets it go again where the
+// deployment that made it fails: it holds nothing then, and costs on.
+const retain = "RetainExceptOnCreate"
+
+// precious are the types of what nobody can make again.
+var precious = []any{"AWS::RDS::DBInstance", "AWS::KMS::Key", "AWS::SecretsManager::Secret"}
+
 // kept wants that what a kept resource stands on is kept as well: it is in use
 // when the stack goes, so that deleting it would fail, and the stack with it.
 func (f *faults) kept(t *Template, id string) {
@@ -79,7 +89,7 @@ func (f *faults) kept(t *Template, id string) {
 		if t.Resources[below] == nil {
 			continue
 		}
-		if policy := at(t.Resources, below, "DeletionPolicy"); policy != "Retain" {
+		if policy := at(t.Resources, below, "DeletionPolicy"); policy != retain {
 			f.add("%s stands on %s, which is not kept", id, below)
 		}
 		f.kept(t, below)

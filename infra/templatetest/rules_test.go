@@ -151,12 +151,20 @@ func TestRulesCatch(t *testing.T) {
 			template: base, old: "BuildMethod: makefile", new: "BuildMethod: go1.x", fault: "BuildMethod is go1.x",
 		},
 		"database goes with the stack": {
-			template: base, old: "    Type: AWS::RDS::DBInstance\n    DeletionPolicy: Retain", new: "    Type: AWS::RDS::DBInstance\n    DeletionPolicy: Delete",
+			template: base, old: "    Type: AWS::RDS::DBInstance\n    DeletionPolicy: RetainExceptOnCreate", new: "    Type: AWS::RDS::DBInstance\n    DeletionPolicy: Delete",
 			fault: "DeletionPolicy is Delete",
 		},
 		"the ground goes from under the database": {
-			template: base, old: "    Type: AWS::EC2::VPC\n    Condition: CreateNetwork\n    DeletionPolicy: Retain", new: "    Type: AWS::EC2::VPC\n    Condition: CreateNetwork\n    DeletionPolicy: Delete",
+			template: base, old: "    Type: AWS::EC2::VPC\n    Condition: CreateNetwork\n    DeletionPolicy: RetainExceptOnCreate", new: "    Type: AWS::EC2::VPC\n    Condition: CreateNetwork\n    DeletionPolicy: Delete",
 			fault: "DatabaseSecurityGroup stands on Vpc, which is not kept",
+		},
+		"a key that goes with the stack": {
+			template: base, old: "    Type: AWS::KMS::Key\n    DeletionPolicy: RetainExceptOnCreate\n    UpdateReplacePolicy: Retain\n", new: "    Type: AWS::KMS::Key\n",
+			fault: "JobSecretsKey: JobSecretsKey.DeletionPolicy is <nil>",
+		},
+		"what a failed deployment leaves behind": {
+			template: base, old: "    Type: AWS::RDS::DBInstance\n    DeletionPolicy: RetainExceptOnCreate", new: "    Type: AWS::RDS::DBInstance\n    DeletionPolicy: Retain",
+			fault: "Database.DeletionPolicy is Retain,",
 		},
 		"default isolation": {
 			template: base, old: "transaction_isolation: READ-COMMITTED", new: "autocommit: '1'", fault: "transaction_isolation is <nil>",
