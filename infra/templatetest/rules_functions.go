@@ -55,7 +55,16 @@ func (f *faults) httpAPI(t *Template) {
 // canary wants alarms on a function whose versions take over by and by: without
 // one nothing is ever rolled back.
 func (f *faults) canary(t *Template, function string) {
-	alarms, _ := at(t.property(function, "DeploymentPreference"), "Alarms").([]any)
+	preference := t.property(function, "DeploymentPreference")
+	alarms, _ := at(preference, "Alarms").([]any)
+	if at(preference, "Type") == "AllAtOnce" {
+		// Nothing is left to roll back, and a deployment ends where an alarm is on
+		// already: a remedy could not be deployed.
+		if len(alarms) > 0 {
+			f.add("%s: an alarm keeps a remedy from being deployed at once", function)
+		}
+		return
+	}
 	for _, alarm := range alarms {
 		if at(t.Resources, target(alarm), "Type") != "AWS::CloudWatch::Alarm" {
 			f.add("%s: a deployment watches %v, which is no alarm", function, alarm)

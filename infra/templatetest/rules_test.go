@@ -110,10 +110,15 @@ func TestRulesCatch(t *testing.T) {
 			fault: "TickFunction: Policies",
 		},
 		"a canary that nothing stops": {
-			template: app, old: "        Alarms:\n          - !Ref ApiVersionErrorsAlarm\n          - !Ref ApiErrorsAlarm\n", new: "", fault: "no alarm rolls a deployment back",
+			template: app, old: "          - - !Ref ApiVersionErrorsAlarm\n            - !Ref ApiErrorsAlarm\n", new: "          - []\n",
+			values: map[string]string{"ApiDeployment": "Canary10Percent5Minutes"}, fault: "no alarm rolls a deployment back",
 		},
 		"a canary that watches a log": {
-			template: app, old: "          - !Ref ApiVersionErrorsAlarm\n", new: "          - !Ref ApiLogs\n", fault: "which is no alarm",
+			template: app, old: "- !Ref ApiVersionErrorsAlarm\n", new: "- !Ref ApiLogs\n",
+			values: map[string]string{"ApiDeployment": "Canary10Percent5Minutes"}, fault: "which is no alarm",
+		},
+		"a remedy that an alarm keeps out": {
+			template: app, old: "[!Equals [!Ref ApiDeployment, AllAtOnce]]", new: "[!Equals [!Ref ApiDeployment, '']]", fault: "an alarm keeps a remedy",
 		},
 		"no throttle": {
 			template: app, old: "ThrottlingBurstLimit: !Ref ApiThrottleBurst", new: "DetailedMetricsEnabled: true", fault: "ThrottlingBurstLimit is <nil>",
