@@ -48,6 +48,9 @@ func (d deployment) run(ctx context.Context) error {
 	if err := d.migrate(ctx, outputs["MigrateFunctionName"]); err != nil {
 		return err
 	}
+	if err := d.forgetDatabaseLogs(ctx, outputs["DatabaseInstanceIdentifier"]); err != nil {
+		return err
+	}
 
 	limit, free, err := d.concurrency(ctx)
 	if err != nil {
@@ -196,19 +199,19 @@ func (d deployment) concurrency(ctx context.Context) (limit, free int, err error
 	var account struct {
 		AccountLimit struct{ ConcurrentExecutions, UnreservedConcurrentExecutions int }
 	}
-	if err := d.ask(ctx, &account, "get-account-settings"); err != nil {
+	if err := d.ask(ctx, &account, "lambda", "get-account-settings"); err != nil {
 		return 0, 0, err
 	}
 	limit, free = account.AccountLimit.ConcurrentExecutions, account.AccountLimit.UnreservedConcurrentExecutions
 	// None exist before the first deployment, and asking after one would fail.
 	var functions []string
 	own := fmt.Sprintf("Functions[?starts_with(FunctionName, 'cron-jobs-%s-')].FunctionName", d.environment)
-	if err := d.ask(ctx, &functions, "list-functions", "--query", own); err != nil {
+	if err := d.ask(ctx, &functions, "lambda", "list-functions", "--query", own); err != nil {
 		return 0, 0, err
 	}
 	for _, function := range functions {
 		var reserved struct{ ReservedConcurrentExecutions int }
-		if err := d.ask(ctx, &reserved, "get-function-concurrency", "--function-name", function); err != nil {
+		if err := d.ask(ctx, &reserved, "lambda", "get-function-concurrency", "--function-name", function); err != nil {
 			return 0, 0, err
 		}
 		free += reserved.ReservedConcurrentExecutions
@@ -216,14 +219,34 @@ func (d deployment) concurrency(ctx context.Context) (limit, free int, err error
 	return limit, free, nil
 }
 
-// ask asks Lambda, and decodes the answer; there may be none.
+// databaseLogDays is how long the database's logs are kept.
+const databaseLogDays = "30"
+
+// forgetDatabaseLogs gives the log groups that RDS has made by now, and keeps for
+// ever, a retention. One that it makes later gets it by the next deployment.
+func (d deployment) forgetDatabaseLogs(ctx context.Context, database string) error {
+	var groups []string
+	if err := d.ask(ctx, &groups, "logs", "describe-log-groups", "--log-group-name-prefix", "/aws/rds/instance/"+database+"/",
+		"--query", "logGroups[?!retentionInDays].logGroupName"); err != nil {
+		return err
+	}
+	for _, group := range groups {
+		if _, err := d.command(ctx, nil, "aws", "logs", "put-retention-policy",
+			"--log-group-name", group, "--retention-in-days", databaseLogDays); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ask asks AWS, and decodes the answer; there may be none.
 func (d deployment) ask(ctx context.Context, into any, args ...string) error {
-	printed, err := d.command(ctx, nil, "aws", append(append([]string{"lambda"}, args...), "--output", "json")...)
+	printed, err := d.command(ctx, nil, "aws", append(args, "--output", "json")...)
 	if err != nil || len(printed) == 0 {
 		return err
 	}
 	if err := json.Unmarshal(printed, into); err != nil {
-		return fmt.Errorf("%s: %w", args[0], err)
+		return fmt.Errorf("%s: %w", args[1], err)
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ func (a *account) command(_ context.Context, environ []string, name string, args
 	}
 	switch {
 	case strings.Contains(asked, "describe-stacks"):
-		return []byte(`[{"OutputKey":"MigrateFunctionName","OutputValue":"migrate"},{"OutputKey":"DatabaseHost","OutputValue":"db.example"}]`), nil
+		return []byte(`[{"OutputKey":"MigrateFunctionName","OutputValue":"migrate"},{"OutputKey":"DatabaseHost","OutputValue":"db.example"},{"OutputKey":"DatabaseInstanceIdentifier","OutputValue":"db"}]`), nil
 	case strings.Contains(asked, "lambda invoke") && a.unready > 0:
 		a.unready--
 		answer := `{"errorType":"Runtime.ExitError","errorMessage":"exit status 1"}`
@@ -52,6 +52,8 @@ func (a *account) command(_ context.Context, environ []string, name string, args
 		return []byte(a.invocation), os.WriteFile(args[len(args)-1], []byte(a.answer), 0o600)
 	case strings.Contains(asked, "get-account-settings"):
 		return fmt.Appendf(nil, `{"AccountLimit":{"ConcurrentExecutions":1000,"UnreservedConcurrentExecutions":%d}}`, 1000-a.reserved-12), nil
+	case strings.Contains(asked, "describe-log-groups"):
+		return []byte(`["/aws/rds/instance/db/error"]`), nil
 	case strings.Contains(asked, "list-functions"):
 		return []byte(`["cron-jobs-dev-api","cron-jobs-dev-tick","cron-jobs-dev-executor"]`), nil
 	case strings.Contains(asked, "get-function-concurrency"):
@@ -84,13 +86,15 @@ func TestOrder(t *testing.T) {
 		"LAMBDA_ARCH=arm64 sam deploy --config-env data-dev",
 		"aws cloudformation describe-stacks --stack-name cron-jobs-data-dev",
 		"aws lambda invoke --function-name migrate",
+		"aws logs describe-log-groups --log-group-name-prefix /aws/rds/instance/db/",
+		"aws logs put-retention-policy --log-group-name /aws/rds/instance/db/error --retention-in-days 30",
 		"aws lambda get-account-settings",
 		"aws lambda list-functions",
 		"aws lambda get-function-concurrency --function-name cron-jobs-dev-api",
 		"aws lambda get-function-concurrency --function-name cron-jobs-dev-tick",
 		"aws lambda get-function-concurrency --function-name cron-jobs-dev-executor",
 		"LAMBDA_ARCH=amd64 sam build --config-env dev",
-		"LAMBDA_ARCH=amd64 sam deploy --config-env dev --parameter-overrides AccountConcurrency=1000 Architecture=x86_64 DatabaseHost=db.example FastConcurrency=20",
+		"LAMBDA_ARCH=amd64 sam deploy --config-env dev --parameter-overrides AccountConcurrency=1000 Architecture=x86_64 DatabaseHost=db.example DatabaseInstanceIdentifier=db FastConcurrency=20",
 	}
 	var got []string
 	for i, asked := range a.asked {
