@@ -91,7 +91,7 @@ type board struct {
 }
 
 func dashboard(t *Template, id string) (board, error) {
-	text, _ := at(t.Resources, id, "Properties", "DashboardBody", "Fn::Sub").(string)
+	text, _ := list(at(t.Resources, id, "Properties", "DashboardBody", "Fn::Sub"))[0].(string)
 	var b board
 	if err := json.Unmarshal([]byte(text), &b); err != nil {
 		return b, fmt.Errorf("templatetest: %s: %w", id, err)
@@ -151,6 +151,57 @@ func Observability(t *Template, runbook string) []string {
 		}
 		if metric.Dimensions["environment"] != "${Environment}" {
 			f.add("%s: of another environment", metric)
+		}
+	}
+	return f
+}
+
+// Shown lists what a template's alarms and those of the data stack watch and the
+// template's dashboard does not show: the alarms themselves, their metrics, and
+// those metrics of ours that none watches. The application's template is taken as
+// written, the data stack's resolved.
+func Shown(application, data *Template) []string {
+	var f faults
+	shown, alarms := map[string]bool{}, ""
+	for _, id := range application.ofType("AWS::CloudWatch::Dashboard") {
+		board, err := dashboard(application, id)
+		if err != nil {
+			f.add("%v", err)
+		}
+		for _, widget := range board.Widgets {
+			alarms += strings.Join(widget.Properties.Alarms, " ")
+			for _, line := range widget.Properties.Metrics {
+				shown[fmt.Sprint(line[0], " ", line[1])] = true
+			}
+		}
+	}
+	if joined := at(application.Resources, "Dashboard", "Properties", "DashboardBody", "Fn::Sub"); strings.Contains(fmt.Sprint(joined), "Ref:DataAlarmArns") {
+		alarms += fmt.Sprint(data.Outputs["DataAlarmArns"])
+	}
+	wanted := map[string]string{}
+	for name := range telemetry.Definitions {
+		wanted[fmt.Sprint(Namespace, " ", name)] = "the functions emit"
+	}
+	for _, t := range []*Template{application, data} {
+		for _, id := range t.ofType("AWS::CloudWatch::Alarm") {
+			if !strings.Contains(alarms, "${"+id+".Arn}") && !strings.Contains(alarms, "Fn::GetAtt:"+id+".Arn") {
+				f.add("the dashboard does not show %s", id)
+			}
+			properties := at(t.Resources, id, "Properties")
+			metrics := []any{properties}
+			for _, query := range list(at(properties, "Metrics")) {
+				metrics = append(metrics, at(query, "MetricStat", "Metric"))
+			}
+			for _, metric := range metrics {
+				if name := at(metric, "MetricName"); name != nil {
+					wanted[fmt.Sprint(at(metric, "Namespace"), " ", name)] = id + " watches"
+				}
+			}
+		}
+	}
+	for _, metric := range slices.Sorted(maps.Keys(wanted)) {
+		if !shown[metric] {
+			f.add("the dashboard does not show %s, which %s", metric, wanted[metric])
 		}
 	}
 	return f

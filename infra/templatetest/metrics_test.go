@@ -1,7 +1,6 @@
 package templatetest_test
 
 import (
-	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -51,21 +50,50 @@ func TestRunbookHasNoOtherAlarms(t *testing.T) {
 	}
 }
 
-// The dashboard shows every metric of ours.
-func TestDashboardShowsEveryMetric(t *testing.T) {
+func TestDashboardShowsEverything(t *testing.T) {
 	t.Parallel()
-	metrics, err := templatetest.OwnMetrics(application(t))
+	for _, egress := range []string{"instance", "gateway"} {
+		report(t, templatetest.Shown(application(t), resolve(t, data(t), map[string]string{"Egress": egress})))
+	}
+}
+
+func TestShownCatches(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ template, old, new, fault string }{
+		"an alarm":              {"template.yaml", `"${DeadLetterAlarm.Arn}",`, ``, "does not show DeadLetterAlarm"},
+		"an alarm of data":      {"infra/data.yaml", `!GetAtt StorageAlarm.Arn, `, ``, "does not show StorageAlarm"},
+		"all alarms of data":    {"template.yaml", `!Ref DataAlarmArns]`, `!Ref FunctionSubnetIds]`, "does not show StorageAlarm"},
+		"a metric of ours":      {"template.yaml", `"MigrationDuration"`, `"TickDuration"`, "CronJobs MigrationDuration, which the functions emit"},
+		"a metric of an alarm":  {"template.yaml", `"CPUCreditBalance"`, `"FreeableMemory"`, "AWS/RDS CPUCreditBalance, which CpuCreditAlarm watches"},
+		"a metric in its alarm": {"template.yaml", `"AWS/RDS","DatabaseConnections"`, `"AWS/RDS","FreeableMemory"`, "AWS/RDS DatabaseConnections, which ConnectionsAlarm watches"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			templates := map[string]*templatetest.Template{"template.yaml": application(t), "infra/data.yaml": data(t)}
+			templates[c.template] = changed(t, c.template, c.old, c.new)
+			faults := templatetest.Shown(templates["template.yaml"], resolve(t, templates["infra/data.yaml"], nil))
+			if !strings.Contains(strings.Join(faults, "\n"), c.fault) {
+				t.Errorf("no fault says %q, only %q", c.fault, faults)
+			}
+		})
+	}
+}
+
+// changed is a template with one passage replaced.
+func changed(t *testing.T, path, old, replacement string) *templatetest.Template {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, path))
 	if err != nil {
 		t.Fatal(err)
 	}
-	shown := map[string]bool{}
-	for _, metric := range metrics {
-		shown[metric.Name] = true
+	if !strings.Contains(string(text), old) {
+		t.Fatalf("%s no longer contains %q", path, old)
 	}
-	want := []string{"ExecutionDuration", "ExecutionLateness", "Executions", "OccurrencesClaimed", "OutboxBacklog", "Swept", "TickDuration"}
-	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(shown))); diff != "" {
-		t.Errorf("metrics (-want +shown):\n%s", diff)
+	template, err := templatetest.Decode([]byte(strings.Replace(string(text), old, replacement, 1)))
+	if err != nil {
+		t.Fatal(err)
 	}
+	return template
 }
 
 func TestObservabilityCatches(t *testing.T) {
@@ -87,20 +115,10 @@ func TestObservabilityCatches(t *testing.T) {
 		"another environment": {`["CronJobs","Swept","environment","${Environment}"]`, `["CronJobs","Swept","environment","prod"]`, "of another environment"},
 		"not JSON":            {`{"widgets":[`, `{"widgets":`, "Dashboard: "},
 	}
-	text, err := os.ReadFile(filepath.Join(root, "template.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if !strings.Contains(string(text), c.old) {
-				t.Fatalf("template.yaml no longer contains %q", c.old)
-			}
-			template, err := templatetest.Decode([]byte(strings.Replace(string(text), c.old, c.new, 1)))
-			if err != nil {
-				t.Fatal(err)
-			}
+			template := changed(t, "template.yaml", c.old, c.new)
 			if faults := templatetest.Observability(template, runbook(t)); !strings.Contains(strings.Join(faults, "\n"), c.fault) {
 				t.Errorf("no fault says %q, only %q", c.fault, faults)
 			}
