@@ -48,10 +48,13 @@ func Grants(t *Template) []string {
 	return lines
 }
 
-// written is a resource as a person would name it.
+// written is a value as a person would write it: a reference by its name.
 func written(resource any) string {
 	if name, ok := at(resource, "Ref").(string); ok {
 		return name
+	}
+	if text, ok := at(resource, "Fn::Sub").(string); ok {
+		return text
 	}
 	switch attribute := at(resource, "Fn::GetAtt").(type) {
 	case string:

@@ -1,8 +1,6 @@
 package templatetest_test
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -89,10 +87,6 @@ func TestEachRoleMayDoThisAlone(t *testing.T) {
 
 func TestGrantsShowWhatIsAdded(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile(filepath.Join(root, "template.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	for name, c := range map[string]struct{ old, new, want string }{
 		"an action": {
 			"Action: kms:Decrypt", "Action: [kms:Decrypt, kms:Encrypt]", "ExecutorRole: kms:Encrypt on JobSecretsKeyArn",
@@ -102,7 +96,7 @@ func TestGrantsShowWhatIsAdded(t *testing.T) {
 			"ApiRole: lambda:InvokeFunction on ExecutorFunction.Arn",
 		},
 		"a resource made up": {
-			"Resource: !GetAtt TickLogs.Arn", "Resource: !Sub 'arn:aws:logs:*:*:log-group:*'", "TickRole: logs:PutLogEvents on map[Fn::Sub:arn:aws:logs:*:*:log-group:*]",
+			"Resource: !GetAtt TickLogs.Arn", "Resource: !Sub 'arn:aws:logs:*:*:log-group:*'", "TickRole: logs:PutLogEvents on arn:aws:logs:*:*:log-group:*",
 		},
 		"a policy of AWS's": {
 			"ManagedPolicyArns: [!Ref FunctionNetworkPolicyArn]", "ManagedPolicyArns: [!Ref FunctionNetworkPolicyArn, arn:aws:iam::aws:policy/AdministratorAccess]",
@@ -112,13 +106,7 @@ func TestGrantsShowWhatIsAdded(t *testing.T) {
 			"Principal: {Service: lambda.amazonaws.com}", "Principal: {Service: ec2.amazonaws.com}", "ApiRole: assumed by ec2.amazonaws.com",
 		},
 	} {
-		if !strings.Contains(string(text), c.old) {
-			t.Fatalf("template.yaml no longer contains %q", c.old)
-		}
-		template, err := templatetest.Decode([]byte(strings.Replace(string(text), c.old, c.new, 1)))
-		if err != nil {
-			t.Fatal(err)
-		}
+		template := changed(t, "template.yaml", c.old, c.new)
 		if got := templatetest.Grants(template); !slices.Contains(got, c.want) || slices.Contains(applicationGrants, c.want) {
 			t.Errorf("%s: no new line %q in %q", name, c.want, got)
 		}

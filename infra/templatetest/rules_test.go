@@ -1,8 +1,6 @@
 package templatetest_test
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -205,17 +203,7 @@ func TestRulesCatch(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			text, err := os.ReadFile(filepath.Join(root, c.template))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !strings.Contains(string(text), c.old) {
-				t.Fatalf("%s no longer contains %q", c.template, c.old)
-			}
-			template, err := templatetest.Decode([]byte(strings.Replace(string(text), c.old, c.new, 1)))
-			if err != nil {
-				t.Fatal(err)
-			}
+			template := changed(t, c.template, c.old, c.new)
 			values := map[string]string{}
 			if c.template == app {
 				values = map[string]string{"ApiReservedConcurrency": "10", "TickReservedConcurrency": "2"}
