@@ -143,7 +143,7 @@ SENSE = {
     "headers": lambda _: {"X-Number": str(next(NUMBERS))},
     "allowedHosts": lambda _: ["api.example.com"],
     "secretHeaders": lambda _: ["X-Number"],
-    "expiresAt": lambda _: "2026-12-31T00:00:00Z",
+    "expiresAt": lambda _: (NOW + timedelta(days=30)).isoformat(),
     "currentPassword": lambda _: PERSON.password,
     "password": hard_to_guess,
     "newPassword": hard_to_guess,
