@@ -253,6 +253,9 @@ func (c *call) fill(item *job.ImportItem) {
 	in.Method = new(c.verb())
 	if headers := c.headerMap(); len(headers) > 0 {
 		in.Headers = job.Nullable[map[string]string]{Given: true, Value: &headers}
+		if masked := maskedHeaders(headers); len(masked) > 0 {
+			in.SecretHeaders = &masked
+		}
 	}
 	if data, found := c.body(); found && data != "" {
 		body, ok := bodyOf(data)
@@ -291,6 +294,19 @@ func (c *call) fill(item *job.ImportItem) {
 			Code: WarnOptionIgnored, Message: "The option --" + name + " is left out: a job does not keep it.",
 		})
 	}
+}
+
+// maskedHeaders names the headers that an export has masked because their job
+// lists them: others that are secret are so by their names.
+func maskedHeaders(headers map[string]string) []string {
+	var names []string
+	for name, value := range headers {
+		if value == job.Mask && !job.IsSecretHeader(name, nil) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // mostNested is how deep data may be nested to be kept as JSON rather than as

@@ -109,12 +109,14 @@ func command(j job.Job) (string, bool) {
 	}
 	if r.Body != nil {
 		data, isJSON := dataOf(r.Body)
-		if !contentType {
-			media := "text/plain; charset=utf-8"
-			if isJSON {
-				media = "application/json"
-			}
-			add("-H", "Content-Type: "+media)
+		switch {
+		case contentType:
+		case r.BodySecret: // nobody sees what it is: no type, rather than a wrong one
+			add("-H", "Content-Type:")
+		case isJSON:
+			add("-H", "Content-Type: application/json")
+		default:
+			add("-H", "Content-Type: text/plain; charset=utf-8")
 		}
 		add("--data-raw", data)
 	}

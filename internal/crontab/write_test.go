@@ -111,3 +111,35 @@ func TestMacrosAndSecretBodies(t *testing.T) {
 		t.Errorf("%+v\n%s", item.Input, w)
 	}
 }
+
+// Whatever an export masks must be known for a secret when it is read: a mask
+// that is none is refused.
+func TestMasksAreReadAsSecrets(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		headers map[string]string
+		listed  []string
+		want    []string
+	}{
+		"secret by name":      {headers: map[string]string{"Authorization": "v", "X-Token": "v", "Cookie": "v"}},
+		"listed":              {headers: map[string]string{"X-S": "v", "X-B": "v", "X-Plain": "v"}, listed: []string{"x-s", "X-B"}, want: []string{"X-B", "X-S"}},
+		"listed and by name":  {headers: map[string]string{"X-S": "v", "X-Api-Key": "v"}, listed: []string{"X-S", "X-Api-Key"}, want: []string{"X-S"}},
+		"names one":           {headers: map[string]string{"X-S": "{{secret.A}}"}, listed: []string{"X-S"}},
+		"listed, not sent":    {headers: map[string]string{"X-Plain": "v"}, listed: []string{"X-S"}},
+		"listed and is empty": {headers: map[string]string{"X-S": ""}, listed: []string{"X-S"}, want: []string{"X-S"}},
+	} {
+		j := sample()
+		j.Request.Headers, j.Request.SecretHeaders = c.headers, c.listed
+		j.Request = j.Request.Masked()
+		w := NewWriter()
+		w.Add(j)
+		in := one(t, w.String()).Input
+		var got []string
+		if in.SecretHeaders != nil {
+			got = *in.SecretHeaders
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s%s", name, diff, w)
+		}
+	}
+}

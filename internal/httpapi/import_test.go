@@ -411,6 +411,39 @@ CRON_TZ=UTC
 	}
 }
 
+func TestCrontabWithListedSecretsIsImportedAgain(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	category := d.category("Reports")
+	id := d.want(201, "POST", "/jobs", jobJSON("Listed", category, `"method":"POST"`,
+		`"headers":{"X-S":"S3NTINEL","Authorization":"S3NTINEL","X-A":"b"}`, `"secretHeaders":["X-S"]`, `"body":{"a":"S3NTINEL"}`, `"bodySecret":true`)).id()
+	text := d.want(200, "GET", "/jobs/export", "", "Accept", "text/plain").raw
+	if strings.Contains(text, "S3NTINEL") || strings.Count(text, "********") != 3 {
+		t.Fatalf("%s", text)
+	}
+	plain := []string{"Content-Type", "text/plain"}
+	headers := map[string]any{"X-S": "********", "Authorization": "********", "X-A": "b"}
+	// In its own place, it keeps what is stored …
+	got := d.want(201, "POST", "/jobs/import?onConflict=update&categoryId="+category, text, plain...)
+	if actions, warnings := got.imported(); !cmp.Equal(actions, []string{"updated Listed"}) || warnings[0] != "" {
+		t.Errorf("%s", got.raw)
+	}
+	kept := d.want(200, "GET", "/jobs/"+id, "").data()
+	if diff := cmp.Diff(headers, kept["headers"]); diff != "" || kept["status"] != "active" || !cmp.Equal(kept["secretHeaders"], []any{"X-S"}) || kept["bodySecret"] != true {
+		t.Errorf("%s%v", diff, kept)
+	}
+	d.want(201, "POST", "/jobs/import?onConflict=skip&categoryId="+category, text, plain...)
+	// … and anywhere else it waits for the secrets.
+	got = d.want(201, "POST", "/jobs/import?categoryId="+category, strings.Replace(text, "name: Listed", "name: Another", 1), plain...)
+	if actions, warnings := got.imported(); !cmp.Equal(actions, []string{"created Another"}) || warnings[0] != "secret_missing" {
+		t.Errorf("%s", got.raw)
+	}
+	another := d.want(200, "GET", "/jobs?search=Another", "").items()[0]
+	if diff := cmp.Diff(headers, another["headers"]); diff != "" || another["status"] != "inactive" || !cmp.Equal(another["secretHeaders"], []any{"X-S"}) {
+		t.Errorf("%s%v", diff, another)
+	}
+}
+
 func TestImportOfACrontab(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
