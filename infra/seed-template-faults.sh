@@ -38,7 +38,7 @@ fault() { # what, old, new
 fault 'a reference to nothing' '!Ref FastQueue' '!Ref QuickQueue'
 fault 'an attribute that is none' '!GetAtt FastQueue.Arn' '!GetAtt FastQueue.Address'
 fault 'an unknown property' 'SqsManagedSseEnabled: true' 'ManagedEncryption: true'
-fault 'a number that is none' 'MessageRetentionPeriod: 14400' 'MessageRetentionPeriod: four hours'
+fault 'a number that is none' 'MessageRetentionPeriod: 28800' 'MessageRetentionPeriod: eight hours'
 fault 'an unknown kind of event' 'Type: ScheduleV2' 'Type: ScheduleV9'
 fault 'a value out of its list' 'TreatMissingData: breaching' 'TreatMissingData: panic'
 fault 'one name for every environment' '            Name: !Sub ${AWS::StackName}-tick' ''

@@ -18,10 +18,10 @@ func TestRulesCatch(t *testing.T) {
 		values                    map[string]string
 	}{
 		"short visibility": {
-			template: app, old: "VisibilityTimeout: 1980", new: "VisibilityTimeout: 1979", fault: "FastQueue: VisibilityTimeout is 1979",
+			template: app, old: "VisibilityTimeout: 5400", new: "VisibilityTimeout: 5399", fault: "FastQueue: VisibilityTimeout is 5399",
 		},
 		"longer timeout alone": {
-			template: app, old: "Timeout: 330", new: "Timeout: 400", fault: "less than 2400",
+			template: app, old: "Timeout: 900", new: "Timeout: 901", fault: "less than 5406",
 		},
 		"few receives": {
 			template: app, old: "maxReceiveCount: 5", new: "maxReceiveCount: 4", fault: "maxReceiveCount is 4",
@@ -45,7 +45,7 @@ func TestRulesCatch(t *testing.T) {
 			values: map[string]string{"FastPollers": "2"}, fault: "MinimumPollers is 1",
 		},
 		"reserved executor": {
-			template: app, old: "Timeout: 330", new: "Timeout: 330\n      ReservedConcurrentExecutions: 5", fault: "dead-letter queue",
+			template: app, old: "Timeout: 900", new: "Timeout: 900\n      ReservedConcurrentExecutions: 5", fault: "dead-letter queue",
 		},
 		"another rate": {
 			template: app, old: "rate(1 minute)", new: "rate(5 minute)", fault: "ScheduleExpression is rate(5 minute)",

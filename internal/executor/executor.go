@@ -138,15 +138,26 @@ func New(store Store, dispatch Dispatcher, caller Caller, clock Clock, log *slog
 // started is under way any more when it returns: a goroutine that outlived the
 // invocation would be frozen with it, and go on minutes later.
 func (e *Executor) Run(ctx context.Context, bodies []string) []error {
+	return e.RunFrom(ctx, nil, bodies)
+}
+
+// RunFrom is Run for messages of an inbox, of which it receives more where it is
+// held by slow calls.
+func (e *Executor) RunFrom(ctx context.Context, inbox Inbox, bodies []string) []error {
 	callCtx, cancelCalls := beforeDeadline(ctx, ctx, stopBefore)
 	defer cancelCalls()
 	// What was started is recorded even while the worker is being stopped.
 	recordCtx, cancelRecords := beforeDeadline(context.WithoutCancel(ctx), ctx, recordBefore)
 	defer cancelRecords()
 
+	workers := len(bodies)
+	if inbox != nil {
+		workers = maxFinishers
+	}
 	r := &run{
 		Executor: e, calls: callCtx, records: recordCtx,
-		finisher: newFinisher(recordCtx, e, len(bodies)), slots: newSlots(maxCalls), laggards: watchLaggards(recordCtx, e),
+		finisher: newFinisher(recordCtx, e, workers), slots: newSlots(maxCalls), laggards: watchLaggards(recordCtx, e),
+		load: &load{},
 	}
 	errs := make([]error, len(bodies))
 	traces, _ := ctx.Value(tracesKey{}).([]string)
@@ -157,6 +168,11 @@ func (e *Executor) Run(ctx context.Context, bodies []string) []error {
 			of.calls = telemetry.WithTrace(r.calls, traces[i])
 		}
 		all.Go(func() { errs[i] = of.message(body) })
+	}
+	if inbox != nil {
+		own := make(chan struct{})
+		go func() { all.Wait(); close(own) }()
+		r.takeOver(inbox, own)
 	}
 	all.Wait()
 	r.laggards.close()
@@ -190,6 +206,10 @@ type run struct {
 	finisher *finisher
 	slots    *slots
 	laggards *laggards
+	load     *load
+	coming   *coming // of one message
+	// takenOver: it was received when the invocation was under way already.
+	takenOver bool
 }
 
 func (r *run) message(body string) error {
@@ -199,8 +219,15 @@ func (r *run) message(body string) error {
 		r.log.ErrorContext(r.calls, "a message is not ours; it is dropped", "err", err)
 		return nil
 	}
+	return r.chunk(chunk, r.load.expect(len(chunk.Executions)))
+}
+
+// chunk does what a message asks for.
+func (r *run) chunk(chunk execution.Chunk, coming *coming) error {
+	defer coming.none()
+	r.coming = coming
 	var works []Work
-	err = r.whileAway(func() (err error) {
+	err := r.whileAway(func() (err error) {
 		works, err = r.store.Load(r.calls, chunk.Executions)
 		return err
 	})
@@ -213,6 +240,15 @@ func (r *run) message(body string) error {
 	// A message may have been sent long before its job was found to be slow. Its
 	// calls would hold workers that quick ones need.
 	works, astray := divide(works, func(w Work) bool { return chunk.Lane == execution.Slow || w.Lane != execution.Slow })
+	if r.takenOver {
+		var late []Work
+		if works, late = divide(works, func(w Work) bool { return r.fits(w, chunk.At) }); len(late) > 0 {
+			// For a worker that has more time.
+			r.load.ending.Store(true)
+			astray = append(astray, late...)
+		}
+	}
+	coming.less(len(chunk.Executions) - len(works))
 	var all sync.WaitGroup
 	var astrayErr, freeErr, exclusiveErr error
 	// Beside the others, which a queue that is slow to answer must not make late.
@@ -270,7 +306,12 @@ func (r *run) startAndCall(works []Work, startAt, at time.Time) error {
 	if err := r.clock.SleepUntil(r.calls, startAt); err != nil {
 		return fmt.Errorf("wait for the start: %w", err)
 	}
-	if err := r.slots.take(r.calls, len(works)); err != nil {
+	err := r.slots.takeWithin(r.calls, len(works), slotWait)
+	r.coming.less(len(works))
+	if errors.Is(err, errFull) {
+		return r.sendOn(works) // for a worker that has room
+	}
+	if err != nil {
 		return fmt.Errorf("wait for other calls: %w", err)
 	}
 	idle := len(works) // slots of works that do not start

@@ -15,6 +15,8 @@ const (
 	groupWait     = 5 * time.Millisecond
 	groupWaitMost = 30 * time.Millisecond
 	groupMost     = 200
+	// maxFinishers is how many groups are under way at once.
+	maxFinishers = 4
 	// groupBytes bounds the answers of a group, which travel in one statement:
 	// servers refuse one of more than 16 MB, and every byte may need an escape.
 	groupBytes = 2 << 20
@@ -53,7 +55,7 @@ type finishAnswer struct {
 // be under way at once.
 func newFinisher(ctx context.Context, e *Executor, workers int) *finisher {
 	f := &finisher{Executor: e, ctx: ctx, in: make(chan finishing)}
-	for range min(max(workers, 1), 4) {
+	for range min(max(workers, 1), maxFinishers) {
 		f.done.Go(f.work)
 	}
 	return f

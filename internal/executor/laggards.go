@@ -28,6 +28,8 @@ type laggards struct {
 
 	mu    sync.Mutex
 	calls map[int64]laggard // by execution
+	// under are the calls under way, of both lanes.
+	under map[int64]time.Time
 }
 
 type laggard struct {
@@ -37,7 +39,7 @@ type laggard struct {
 
 // watchLaggards starts watching; close ends it.
 func watchLaggards(ctx context.Context, e *Executor) *laggards {
-	l := &laggards{Executor: e, calls: map[int64]laggard{}}
+	l := &laggards{Executor: e, calls: map[int64]laggard{}, under: map[int64]time.Time{}}
 	l.ctx, l.stop = context.WithCancel(ctx)
 	l.done.Go(l.watch)
 	return l
@@ -45,11 +47,12 @@ func watchLaggards(ctx context.Context, e *Executor) *laggards {
 
 // begin notes that a call begins, and end that it has ended.
 func (l *laggards) begin(work Work) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.under[work.ID] = l.clock.Now()
 	if work.Lane == execution.Slow {
 		return
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.calls[work.ID] = laggard{job: work.JobID, since: l.clock.Now()}
 }
 
@@ -57,6 +60,20 @@ func (l *laggards) end(work Work) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.calls, work.ID)
+	delete(l.under, work.ID)
+}
+
+// hold reports whether a call has been under way for so long that it holds the
+// invocation.
+func (l *laggards) hold() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, since := range l.under {
+		if l.clock.Now().Sub(since) > heldAfter {
+			return true
+		}
+	}
+	return false
 }
 
 func (l *laggards) close() {

@@ -1,11 +1,21 @@
 package executor
 
-import "context"
+import (
+	"context"
+	"errors"
+	"time"
+)
 
 // maxCalls is how many calls may be under way at once in one invocation, which
 // on Lambda has the process to itself: each holds a socket, and a function has
 // about a thousand file descriptors.
 const maxCalls = 800
+
+// slotWait is how long rows wait for slots. Behind calls that hang they could
+// wait for minutes, and another worker has room.
+const slotWait = time.Second
+
+var errFull = errors.New("executor: too many calls are under way")
 
 // slots bound the calls under way. They are taken before rows start, so that a
 // row that has to wait for one is not running meanwhile.
@@ -40,6 +50,13 @@ func (s *slots) take(ctx context.Context, n int) error {
 		}
 	}
 	return nil
+}
+
+// takeWithin is take, and gives up with errFull.
+func (s *slots) takeWithin(ctx context.Context, n int, limit time.Duration) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errFull)
+	defer cancel()
+	return s.take(ctx, n)
 }
 
 func (s *slots) give(n int) {

@@ -1,7 +1,7 @@
 // Package sqsqueue is the product's queue on Amazon SQS: it sends messages in
 // batches, says of each whether SQS has acknowledged it, and tells how deep the
-// queue is. It knows nothing of what the messages mean, and it does not receive
-// them: on AWS an event source mapping does.
+// queue is. It knows nothing of what the messages mean. It receives for those who
+// are free for more; on AWS an event source mapping does most of that.
 package sqsqueue
 
 import (
@@ -232,4 +232,45 @@ func (q *Queue) Depth(ctx context.Context) (visible, inFlight, delayed int, err 
 	inFlight = read(types.QueueAttributeNameApproximateNumberOfMessagesNotVisible)
 	delayed = read(types.QueueAttributeNameApproximateNumberOfMessagesDelayed)
 	return visible, inFlight, delayed, err
+}
+
+// Received is a message as it was received.
+type Received struct {
+	Body    string
+	Trace   string // the X-Ray header that was sent with it
+	Receipt string // deletes it
+}
+
+// Receive waits for messages for up to a number of whole seconds, and answers at
+// most ten. They are hidden from others for as long as the queue is set to.
+func (q *Queue) Receive(ctx context.Context, most int, wait time.Duration) ([]Received, error) {
+	answer, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		QueueUrl:                    aws.String(q.url),
+		MaxNumberOfMessages:         int32(min(max(most, 1), MaxBatch)),
+		WaitTimeSeconds:             int32(wait / time.Second),
+		MessageSystemAttributeNames: []types.MessageSystemAttributeName{traceAttribute},
+	}, withAttemptTimeout(wait+q.attemptTimeout))
+	if err != nil {
+		return nil, fmt.Errorf("sqsqueue: receiving: %w", err)
+	}
+	received := make([]Received, len(answer.Messages))
+	for i, m := range answer.Messages {
+		received[i] = Received{
+			Body: aws.ToString(m.Body), Trace: m.Attributes[string(traceAttribute)], Receipt: aws.ToString(m.ReceiptHandle),
+		}
+	}
+	return received, nil
+}
+
+// traceAttribute is what X-Ray calls its header in a message.
+const traceAttribute = types.MessageSystemAttributeNameAWSTraceHeader
+
+// Delete takes a received message out of the queue.
+func (q *Queue) Delete(ctx context.Context, receipt string) error {
+	_, err := q.client.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: aws.String(q.url), ReceiptHandle: aws.String(receipt)},
+		withAttemptTimeout(q.attemptTimeout))
+	if err != nil {
+		return fmt.Errorf("sqsqueue: deleting: %w", err)
+	}
+	return nil
 }

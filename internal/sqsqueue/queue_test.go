@@ -21,6 +21,7 @@ import (
 
 	"github.com/cronjobs/cronjobs/infra/local/sqsserver"
 	"github.com/cronjobs/cronjobs/internal/sqsqueue"
+	"github.com/cronjobs/cronjobs/internal/telemetry"
 )
 
 // fixture is a server with a queue, and a client that makes no second attempt
@@ -322,4 +323,44 @@ func TestDepth(t *testing.T) {
 	if _, _, _, err := sqsqueue.New(f.client, f.url+"x").Depth(t.Context()); err == nil {
 		t.Error("the depth of no queue was read")
 	}
+}
+
+func TestReceiveAndDelete(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		queue := f.queue()
+		began := time.Now()
+		if received, err := queue.Receive(t.Context(), 10, 2*time.Second); err != nil || len(received) != 0 || time.Since(began) != 2*time.Second {
+			t.Errorf("of an empty queue: %v, %v after %s", received, err, time.Since(began))
+		}
+		const trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+		for _, err := range queue.Send(telemetry.WithTrace(t.Context(), trace), []sqsqueue.Message{{Body: "one"}, {Body: "two"}, {Body: "three"}}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		received, err := queue.Receive(t.Context(), 2, time.Second)
+		if err != nil || len(received) != 2 {
+			t.Fatalf("received %v, %v, want two", received, err)
+		}
+		for _, m := range received {
+			if m.Trace != trace {
+				t.Errorf("%q bears the trace header %q", m.Body, m.Trace)
+			}
+			if err := queue.Delete(t.Context(), m.Receipt); err != nil {
+				t.Error(err)
+			}
+		}
+		if got := f.arrived(); len(got) != 1 {
+			t.Errorf("left are %v, want one", got)
+		}
+		visible, inFlight, _, err := queue.Depth(t.Context())
+		if err != nil || visible != 0 || inFlight != 1 {
+			t.Errorf("%d visible and %d in flight, %v; want the one that arrived", visible, inFlight, err)
+		}
+		if err := queue.Delete(t.Context(), "no receipt"); err == nil {
+			t.Error("a receipt that is none deletes")
+		}
+	})
 }

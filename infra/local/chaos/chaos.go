@@ -27,8 +27,10 @@ type Settings struct {
 	DB Database
 	// TickEvery is the time between ticks.
 	TickEvery time.Duration
-	// Limited makes the pollers as slow to scale as AWS's mappings are.
-	Limited bool
+	// Limited makes the pollers as slow to scale as AWS's mappings are, up to the
+	// template's defaults or MostInvocations of each lane.
+	Limited         bool
+	MostInvocations int
 	// Queue is how the queue misbehaves from the start.
 	Queue QueueFaults
 }

@@ -29,7 +29,8 @@ func SignIn(ctx context.Context, url string) (*Client, error) {
 // Job is what a scenario knows of a job: who it is, and when it must run.
 type Job struct {
 	ID     int64
-	Period time.Duration // its instants are the multiples of this, whole seconds
+	Period time.Duration // its instants are the multiples of this, whole seconds,
+	Offset time.Duration // and so much later
 	// From and Until bound the instants for which the job certainly was active.
 	From, Until time.Time
 	// Settled is until when all that was due had ended before the job was

@@ -51,10 +51,7 @@ func newStageOn(t *testing.T, at mysql.Options) *stage {
 func newTarget(t *testing.T, hangs bool) *chaos.Target {
 	t.Helper()
 	target := chaos.NewTarget(hangs)
-	t.Cleanup(func() {
-		target.CloseClientConnections()
-		target.Close()
-	})
+	t.Cleanup(target.End)
 	return target
 }
 

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -27,14 +28,34 @@ type Target struct {
 	faults []error
 	before func(n int, call Call)
 	hang   bool
+	// hanging is how many calls are held open, and hungMost how many were.
+	hanging, hungMost int
+	ended             chan struct{}
 }
 
 // NewTarget starts a target. One that hangs answers nobody until the caller
 // gives up.
 func NewTarget(hang bool) *Target {
-	t := &Target{hang: hang}
+	t := &Target{hang: hang, ended: make(chan struct{})}
 	t.Server = httptest.NewServer(t)
 	return t
+}
+
+// NewTargetEverywhere is a target with many addresses; see At.
+func NewTargetEverywhere(hang bool) (*Target, error) {
+	listener, err := net.Listen("tcp4", "0.0.0.0:0") //nolint:gosec // each address of the loopback, for a while
+	if err != nil {
+		return nil, err
+	}
+	t := &Target{hang: hang, ended: make(chan struct{})}
+	t.Server = &httptest.Server{Listener: listener, Config: &http.Server{Handler: t, ReadHeaderTimeout: time.Minute}}
+	t.Start()
+	return t, nil
+}
+
+// At is a target of NewTargetEverywhere as the nth host, counted from 1.
+func (t *Target) At(n int) string {
+	return fmt.Sprintf("http://127.0.1.%d:%d", n, t.Listener.Addr().(*net.TCPAddr).Port)
 }
 
 // BeforeAnswer has fn called with each call from now on, counted from 1, before
@@ -64,13 +85,32 @@ func (t *Target) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	before := t.before
 	t.mu.Unlock()
 	if t.hang {
-		<-r.Context().Done()
+		t.count(1)
+		defer t.count(-1)
+		select {
+		case <-r.Context().Done():
+		case <-t.ended:
+		}
 		return
 	}
 	if before != nil {
 		before(0, call)
 	}
 	w.WriteHeader(http.StatusOK)
+}
+
+func (t *Target) count(calls int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.hanging += calls
+	t.hungMost = max(t.hungMost, t.hanging)
+}
+
+// HungMost is how many calls hung at once.
+func (t *Target) HungMost() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.hungMost
 }
 
 func readCall(r *http.Request, at time.Time) (Call, error) {
@@ -89,6 +129,13 @@ func readCall(r *http.Request, at time.Time) (Call, error) {
 		return call, fmt.Errorf("execution %d came with the Idempotency-Key %q", call.ExecutionID, key)
 	}
 	return call, nil
+}
+
+// End closes the target, and lets go of the calls that hang.
+func (t *Target) End() {
+	close(t.ended)
+	t.CloseClientConnections()
+	t.Close()
 }
 
 // Calls are those received so far.

@@ -128,7 +128,7 @@ func judgeJob(v *Verdict, j Job, rows []row, called map[int64]int) {
 			v.problem("execution %d has no instant", r.id)
 			continue
 		}
-		if !r.occurrence.Equal(r.occurrence.Truncate(j.Period)) {
+		if at := r.occurrence.Add(-j.Offset); !at.Equal(at.Truncate(j.Period)) {
 			v.problem("execution %d is for %s, which is not on job %d's schedule", r.id, clock(*r.occurrence), j.ID)
 		}
 		if _, ok := instants[r.occurrence.UTC()]; ok {
@@ -136,7 +136,7 @@ func judgeJob(v *Verdict, j Job, rows []row, called map[int64]int) {
 		}
 		instants[r.occurrence.UTC()] = r
 	}
-	for at := j.From.UTC().Truncate(j.Period).Add(j.Period); at.Before(j.Until); at = at.Add(j.Period) {
+	for at := j.From.UTC().Add(-j.Offset).Truncate(j.Period).Add(j.Period + j.Offset); at.Before(j.Until); at = at.Add(j.Period) {
 		v.Instants++
 		r, ok := instants[at]
 		covered := slices.ContainsFunc(missed, func(m row) bool { return !at.Before(m.scheduledFor) && !at.After(*m.missedUntil) })

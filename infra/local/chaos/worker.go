@@ -73,6 +73,6 @@ func startSystem(settings Settings, queue func(*sqsserver.Server)) (*system.Syst
 	telemetry.SetDefault(log)
 	return system.Start(context.Background(), system.Options{
 		Config: cfg, Log: log, Addr: "127.0.0.1:0",
-		TickEvery: settings.TickEvery, Limited: settings.Limited, Queue: queue,
+		TickEvery: settings.TickEvery, Limited: settings.Limited, MostInvocations: settings.MostInvocations, Queue: queue,
 	})
 }

@@ -43,7 +43,7 @@ type function struct {
 var (
 	api      = function{"api", 1024, 29 * time.Second}
 	tick     = function{"tick", 512, 55 * time.Second}
-	executor = function{"executor", 512, 330 * time.Second}
+	executor = function{"executor", 512, 900 * time.Second}
 	migrate  = function{"migrate", 512, 600 * time.Second}
 )
 
@@ -81,7 +81,7 @@ type stage struct {
 func newStage(at where) (*stage, error) {
 	s := &stage{database: at, queue: sqsserver.New(sqsserver.Options{})}
 	for _, name := range []string{fastQueue, slowQueue} {
-		if err := s.queue.CreateQueue(name, map[string]string{"VisibilityTimeout": "1980"}); err != nil {
+		if err := s.queue.CreateQueue(name, map[string]string{"VisibilityTimeout": "5400"}); err != nil {
 			return nil, fmt.Errorf("queue: %w", err)
 		}
 	}

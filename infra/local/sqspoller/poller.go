@@ -28,7 +28,7 @@ const (
 	// received within three round trips even when a batch holds one message.
 	defaultReceivers = 8
 	maxBatchSize     = 10
-	defaultTimeout   = 330 * time.Second
+	defaultTimeout   = 900 * time.Second
 	// settleTimeout bounds the deletion of a batch, also while draining.
 	settleTimeout = 10 * time.Second
 	firstBackoff  = 100 * time.Millisecond
@@ -56,7 +56,7 @@ type Config struct {
 	// VisibilityTimeout hides received messages for so long, in whole seconds,
 	// instead of the queue's own timeout; 0 means the queue's.
 	VisibilityTimeout time.Duration
-	// FunctionTimeout is the deadline of an invocation's context; 0 means 330
+	// FunctionTimeout is the deadline of an invocation's context; 0 means 900
 	// seconds. An invocation that ends after it has failed, whatever it says.
 	FunctionTimeout time.Duration
 	// Invoke calls the function with the JSON of an events.SQSEvent and

@@ -1,6 +1,7 @@
 package system
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -23,8 +24,12 @@ const (
 	deadQueue = "cron-jobs-local-dead"
 
 	region          = "us-east-1"
-	functionTimeout = 330 * time.Second
+	functionTimeout = 900 * time.Second
 	batchSize       = 10
+	// How many invocations a limited lane has at most: the defaults of
+	// FastConcurrency and SlowConcurrency.
+	fastMost = 20
+	slowMost = 6
 )
 
 // queue is the local SQS server with the system's queues.
@@ -45,7 +50,7 @@ func startQueue() (*queue, error) {
 	}
 	for _, name := range []string{fastQueue, slowQueue} {
 		if err := server.CreateQueue(name, map[string]string{
-			"VisibilityTimeout": "1980", "MessageRetentionPeriod": "14400", "RedrivePolicy": string(redrive),
+			"VisibilityTimeout": "5400", "MessageRetentionPeriod": "28800", "RedrivePolicy": string(redrive),
 		}); err != nil {
 			return nil, fmt.Errorf("queue: %w", err)
 		}
@@ -68,15 +73,19 @@ func (q *queue) addresses() config.Queues {
 }
 
 // poll sets a poller going for each lane.
-func (q *queue) poll(ctx context.Context, work *sync.WaitGroup, executor lambda.Handler, limited bool, log *slog.Logger, failed func(error)) error {
-	for _, name := range []string{fastQueue, slowQueue} {
+func (q *queue) poll(ctx context.Context, work *sync.WaitGroup, executor lambda.Handler, opts Options, log *slog.Logger, failed func(error)) error {
+	for name, most := range map[string]int{fastQueue: fastMost, slowQueue: slowMost} {
+		most = cmp.Or(opts.MostInvocations, most)
+		if !opts.Limited {
+			most = 0
+		}
 		client, err := sqsqueue.NewClient(ctx, region, q.endpoint.URL)
 		if err != nil {
 			return err
 		}
 		poller, err := sqspoller.New(sqspoller.Config{
 			Client: client, QueueURL: sqsserver.QueueURL(q.endpoint.URL, name), QueueARN: q.server.QueueARN(name),
-			BatchSize: batchSize, Ramp: limited, FunctionTimeout: functionTimeout, Logger: log,
+			BatchSize: batchSize, Ramp: opts.Limited, MaxConcurrency: most, FunctionTimeout: functionTimeout, Logger: log,
 			Invoke: func(ctx context.Context, payload []byte) ([]byte, error) {
 				return executor.Invoke(invocation(ctx), payload)
 			},

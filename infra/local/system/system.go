@@ -33,9 +33,10 @@ type Options struct {
 	Progress func(line string)
 	// Addr is where the API is served; ":0" takes a free port.
 	Addr string
-	// Limited makes the pollers as slow to scale as AWS's event source
-	// mappings are.
-	Limited bool
+	// Limited makes the pollers as slow to scale as AWS's event source mappings
+	// are, up to the template's defaults or MostInvocations of each lane.
+	Limited         bool
+	MostInvocations int
 	// Sample seeds a job that calls the system's own echo endpoint.
 	Sample bool
 	// TickEvery is the time between ticks; 0 means a minute.
@@ -212,7 +213,7 @@ func (s *System) serve(ctx context.Context, cfg config.Config, listener net.List
 	// Work outlives the start's context, and ends with Stop.
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stopWork = stop
-	if err := s.queue.poll(work, &s.work, lambda.NewHandler(executor), s.opts.Limited, s.log, s.fail); err != nil {
+	if err := s.queue.poll(work, &s.work, lambda.NewHandler(executor), s.opts, s.log, s.fail); err != nil {
 		return err
 	}
 	s.work.Go(func() { s.ticks(work, lambda.NewHandler(tick)) })
