@@ -74,7 +74,9 @@ func (i inbox) Receive(ctx context.Context, most int) ([]executor.Delivery, erro
 	return deliveries, err
 }
 
-func (i inbox) Done(ctx context.Context, receipt string) error { return i.queue.Delete(ctx, receipt) }
+func (i inbox) Done(ctx context.Context, receipts []string) error {
+	return i.queue.Delete(ctx, receipts)
+}
 
 // inboxes are the lanes, by the names of their queues.
 type inboxes map[string]inbox

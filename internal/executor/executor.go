@@ -18,7 +18,6 @@ import (
 	"github.com/cronjobs/cronjobs/internal/apperr"
 	"github.com/cronjobs/cronjobs/internal/execution"
 	"github.com/cronjobs/cronjobs/internal/job"
-	"github.com/cronjobs/cronjobs/internal/telemetry"
 )
 
 // The times that the executor turns on.
@@ -162,12 +161,18 @@ func (e *Executor) RunFrom(ctx context.Context, inbox Inbox, bodies []string) []
 	errs := make([]error, len(bodies))
 	traces, _ := ctx.Value(tracesKey{}).([]string)
 	var all sync.WaitGroup
-	for i, body := range bodies {
-		of := *r
+	for _, p := range r.pack(bodies, func(i int) string {
 		if i < len(traces) {
-			of.calls = telemetry.WithTrace(r.calls, traces[i])
+			return traces[i]
 		}
-		all.Go(func() { errs[i] = of.message(body) })
+		return ""
+	}) {
+		coming := r.load.expect(len(p.chunk.Executions))
+		all.Go(func() {
+			for i, err := range r.carry(p, coming) {
+				errs[p.messages[i]] = err
+			}
+		})
 	}
 	if inbox != nil {
 		own := make(chan struct{})
@@ -207,19 +212,10 @@ type run struct {
 	slots    *slots
 	laggards *laggards
 	load     *load
-	coming   *coming // of one message
+	coming   *coming // of one parcel
+	parcel   *parcel
 	// takenOver: it was received when the invocation was under way already.
 	takenOver bool
-}
-
-func (r *run) message(body string) error {
-	chunk, err := execution.ParseChunk(body)
-	if err != nil {
-		// It will never be better: drop it. Its rows, if any, are swept.
-		r.log.ErrorContext(r.calls, "a message is not ours; it is dropped", "err", err)
-		return nil
-	}
-	return r.chunk(chunk, r.load.expect(len(chunk.Executions)))
 }
 
 // chunk does what a message asks for.
@@ -339,7 +335,8 @@ func (r *run) startAndCall(works []Work, startAt, at time.Time) error {
 			idle--
 		}
 	}
-	return errors.Join(startErr, r.callAll(works, started))
+	r.callAll(works, started)
+	return startErr
 }
 
 // prepare lets the caller make its connections before the instant, where there
@@ -376,25 +373,22 @@ func (r *run) sendOn(works []Work) error {
 }
 
 // callAll makes the calls of the started works, side by side, and records them.
-func (r *run) callAll(works []Work, started []Started) error {
-	errs := make([]error, len(works))
+func (r *run) callAll(works []Work, started []Started) {
 	var all sync.WaitGroup
 	for i, work := range works {
 		if started[i].Skipped != "" {
-			r.reportSkipped(r.calls, work, started[i].Skipped)
+			r.reportSkipped(r.tracing(work), work, started[i].Skipped)
 		}
 		if started[i].Fence == 0 {
 			continue
 		}
-		all.Go(func() { errs[i] = r.callOne(work, started[i].Fence) })
+		all.Go(func() {
+			if err := r.callOne(work, started[i].Fence); err != nil {
+				r.parcel.cannotRecord(work.ID, err)
+			}
+		})
 	}
 	all.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // call makes the call, or says why it cannot be made.
@@ -402,9 +396,9 @@ func (r *run) call(work Work) (execution.Attempt, time.Duration) {
 	if work.Broken == nil {
 		r.laggards.begin(work)
 		defer r.laggards.end(work)
-		return r.caller.Call(r.calls, Call{Work: work})
+		return r.caller.Call(r.tracing(work), Call{Work: work})
 	}
-	r.log.ErrorContext(r.calls, "a stored request cannot be read", "executionId", work.ID, "jobId", work.JobID, "err", work.Broken)
+	r.log.ErrorContext(r.tracing(work), "a stored request cannot be read", "executionId", work.ID, "jobId", work.JobID, "err", work.Broken)
 	now := r.now()
 	return execution.Attempt{StartedAt: now, EndedAt: now, Failure: brokenFailure(work.Broken)}, 0
 }
@@ -419,7 +413,7 @@ func (r *run) callOne(work Work, fence int) error {
 		// The row stays running until its lease ends, and is recovered then.
 		return fmt.Errorf("finish: %w", err)
 	}
-	r.report(r.calls, work, finish, done)
+	r.report(r.tracing(work), work, finish, done)
 	return nil
 }
 

@@ -2,11 +2,11 @@ package executor
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/execution"
-	"github.com/cronjobs/cronjobs/internal/telemetry"
 )
 
 // An invocation ends with its longest call, and until then has one of the few
@@ -35,9 +35,9 @@ type Delivery struct {
 type Inbox interface {
 	// Receive waits a moment for messages, and answers at most so many.
 	Receive(ctx context.Context, most int) ([]Delivery, error)
-	// Done takes a message out of the queue. One that stays there comes again,
-	// and finds nothing to do.
-	Done(ctx context.Context, receipt string) error
+	// Done takes messages out of the queue, at most as many as were received at
+	// once. One that stays there comes again, and finds nothing to do.
+	Done(ctx context.Context, receipts []string) error
 }
 
 // load is what an invocation has in hand beside the calls under way.
@@ -86,10 +86,10 @@ func (r *run) takeOver(inbox Inbox, own <-chan struct{}) {
 		}
 		for {
 			taken := r.receive(inbox)
-			for _, d := range taken {
+			for _, t := range taken {
 				open++
 				go func() {
-					r.handle(inbox, d)
+					r.handle(inbox, t)
 					ended <- struct{}{}
 				}()
 			}
@@ -100,11 +100,11 @@ func (r *run) takeOver(inbox Inbox, own <-chan struct{}) {
 	}
 }
 
-// taken is a message that was received.
+// taken is a parcel of messages that were received.
 type taken struct {
-	Delivery
-	chunk execution.Chunk
+	*parcel
 	*coming
+	receipts []string
 }
 
 // receive answers what there is, where the invocation is held and has room.
@@ -121,16 +121,20 @@ func (r *run) receive(inbox Inbox) []taken {
 		}
 		return nil
 	}
-	all := make([]taken, 0, len(received))
-	for _, d := range received {
-		chunk, err := execution.ParseChunk(d.Body)
-		if err != nil {
-			r.log.ErrorContext(r.calls, "a message is not ours; it is dropped", "err", err)
-			r.done(inbox, d)
-			continue
-		}
-		all = append(all, taken{d, chunk, r.load.expect(len(chunk.Executions))})
+	bodies, strange := make([]string, len(received)), make([]string, len(received))
+	for i, d := range received {
+		bodies[i], strange[i] = d.Body, d.Receipt
 	}
+	var all []taken
+	for _, p := range r.pack(bodies, func(i int) string { return received[i].Trace }) {
+		t := taken{parcel: p, coming: r.load.expect(len(p.chunk.Executions))}
+		for _, i := range p.messages {
+			t.receipts = append(t.receipts, received[i].Receipt)
+			strange[i] = ""
+		}
+		all = append(all, t)
+	}
+	r.done(inbox, slices.DeleteFunc(strange, func(receipt string) bool { return receipt == "" }))
 	return all
 }
 
@@ -146,20 +150,24 @@ func (r *run) room() int {
 func (r *run) handle(inbox Inbox, t taken) {
 	of := *r
 	of.takenOver = true
-	if t.Trace != "" {
-		of.calls = telemetry.WithTrace(r.calls, t.Trace)
+	var done []string
+	for i, err := range of.carry(t.parcel, t.coming) {
+		if err == nil {
+			done = append(done, t.receipts[i])
+			continue
+		}
+		// As the mapping's: it comes again by itself.
+		r.log.ErrorContext(r.calls, "a message is left to the queue", "err", err)
 	}
-	if err := of.chunk(t.chunk, t.coming); err != nil {
-		// As for the mapping: it comes again by itself.
-		r.log.ErrorContext(of.calls, "a message is left to the queue", "err", err)
-		return
-	}
-	r.done(inbox, t.Delivery)
+	r.done(inbox, done)
 }
 
-func (r *run) done(inbox Inbox, d Delivery) {
-	if err := inbox.Done(r.records, d.Receipt); err != nil {
-		r.log.WarnContext(r.records, "a message that is done with stays in the queue", "err", err)
+func (r *run) done(inbox Inbox, receipts []string) {
+	if len(receipts) == 0 {
+		return
+	}
+	if err := inbox.Done(r.records, receipts); err != nil {
+		r.log.WarnContext(r.records, "messages that are done with stay in the queue", "messages", len(receipts), "err", err)
 	}
 }
 

@@ -61,10 +61,10 @@ func (i *inbox) Receive(ctx context.Context, most int) ([]executor.Delivery, err
 	return nil, nil
 }
 
-func (i *inbox) Done(_ context.Context, receipt string) error {
+func (i *inbox) Done(_ context.Context, receipts []string) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.done = append(i.done, receipt)
+	i.done = append(i.done, receipts...)
 	return nil
 }
 

@@ -265,12 +265,19 @@ func (q *Queue) Receive(ctx context.Context, most int, wait time.Duration) ([]Re
 // traceAttribute is what X-Ray calls its header in a message.
 const traceAttribute = types.MessageSystemAttributeNameAWSTraceHeader
 
-// Delete takes a received message out of the queue.
-func (q *Queue) Delete(ctx context.Context, receipt string) error {
-	_, err := q.client.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: aws.String(q.url), ReceiptHandle: aws.String(receipt)},
+// Delete takes received messages out of the queue, at most ten.
+func (q *Queue) Delete(ctx context.Context, receipts []string) error {
+	entries := make([]types.DeleteMessageBatchRequestEntry, len(receipts))
+	for i, receipt := range receipts {
+		entries[i] = types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(receipt)}
+	}
+	answer, err := q.client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: aws.String(q.url), Entries: entries},
 		withAttemptTimeout(q.attemptTimeout))
 	if err != nil {
 		return fmt.Errorf("sqsqueue: deleting: %w", err)
 	}
-	return nil
+	for _, entry := range answer.Failed {
+		err = errors.Join(err, &EntryError{Code: aws.ToString(entry.Code), Message: aws.ToString(entry.Message), SenderFault: entry.SenderFault})
+	}
+	return err
 }

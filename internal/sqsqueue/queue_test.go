@@ -348,9 +348,9 @@ func TestReceiveAndDelete(t *testing.T) {
 			if m.Trace != trace {
 				t.Errorf("%q bears the trace header %q", m.Body, m.Trace)
 			}
-			if err := queue.Delete(t.Context(), m.Receipt); err != nil {
-				t.Error(err)
-			}
+		}
+		if err := queue.Delete(t.Context(), []string{received[0].Receipt, received[1].Receipt}); err != nil {
+			t.Error(err)
 		}
 		if got := f.arrived(); len(got) != 1 {
 			t.Errorf("left are %v, want one", got)
@@ -359,7 +359,7 @@ func TestReceiveAndDelete(t *testing.T) {
 		if err != nil || visible != 0 || inFlight != 1 {
 			t.Errorf("%d visible and %d in flight, %v; want the one that arrived", visible, inFlight, err)
 		}
-		if err := queue.Delete(t.Context(), "no receipt"); err == nil {
+		if err := queue.Delete(t.Context(), []string{"no receipt"}); err == nil {
 			t.Error("a receipt that is none deletes")
 		}
 	})
