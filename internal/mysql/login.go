@@ -30,16 +30,13 @@ func (l Login) Login(context.Context) (Login, error) { return l, nil }
 func (l Login) Renewed(context.Context, Login) (Login, bool, error) { return l, false, nil }
 
 // connector connects with the present login, once more with a renewed one
-// where the server refuses it, and puts every new connection at READ COMMITTED.
-// The name of the session variable differs between engines; the statement does
-// not.
+// where the server refuses it, and gives every new connection its settings.
 type connector struct {
 	driver.Connector
 	logins  Logins
 	timeout time.Duration
+	session *session
 }
-
-const setReadCommitted = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 
 // loginKey is how a login reaches the driver, which is made before it is known.
 type loginKey struct{}
@@ -121,14 +118,9 @@ func (c connector) connectAs(ctx context.Context, login Login) (driver.Conn, err
 	if err != nil {
 		return nil, err
 	}
-	execer, ok := conn.(driver.ExecerContext)
-	if !ok {
+	if err := c.session.settle(ctx, conn); err != nil {
 		_ = conn.Close()
-		return nil, fmt.Errorf("mysql: the driver's connection cannot execute statements")
-	}
-	if _, err := execer.ExecContext(ctx, setReadCommitted, nil); err != nil {
-		_ = conn.Close()
-		return nil, fmt.Errorf("mysql: isolation level: %w", err)
+		return nil, fmt.Errorf("mysql: session: %w", err)
 	}
 	return conn, nil
 }

@@ -84,10 +84,11 @@ func Connector(opts Options) (driver.Connector, error) {
 	if logins == nil {
 		logins = Login{opts.User, opts.Password}
 	}
-	return connector{made, logins, cfg.Timeout}, nil
+	return connector{made, logins, cfg.Timeout, new(session)}, nil
 }
 
-// driverConfig is the one place that sets the connection's policy.
+// driverConfig is the one place that sets the connection's policy, but for the
+// session's variables, which are settings.
 func driverConfig(opts Options) (*driverpkg.Config, error) {
 	if opts.Host == "" {
 		return nil, fmt.Errorf("mysql: no host")
@@ -106,22 +107,13 @@ func driverConfig(opts Options) (*driverpkg.Config, error) {
 	// those that changed, which differs when a value stays as it was.
 	cfg.ClientFoundRows = true
 	// One round trip a statement instead of three. Safe: the connection's
-	// character set is utf8mb4 and NO_BACKSLASH_ESCAPES is off (sql_mode below).
+	// character set is utf8mb4 and NO_BACKSLASH_ESCAPES is off (see settings).
 	cfg.InterpolateParams = true
 	// After a failover the old writer answers "read-only": drop the connection.
 	cfg.RejectReadOnly = true
 	cfg.Timeout = cmp.Or(opts.ConnectTimeout, defaultConnectTimeout)
 	cfg.ReadTimeout = cmp.Or(opts.AnswerTimeout, defaultAnswerTimeout)
 	cfg.WriteTimeout = cfg.ReadTimeout
-	cfg.Params = map[string]string{
-		"time_zone": "'+00:00'",
-		// A lock that is not had by then is tried for again; the server must not
-		// go on to wait for it when the connection has been given up.
-		"innodb_lock_wait_timeout": "5",
-		// The ids that one insert generates are consecutive; see consecutiveIDs.
-		"auto_increment_increment": "1",
-		"sql_mode":                 "'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY'",
-	}
 	if err := cfg.Apply(driverpkg.BeforeConnect(useLogin)); err != nil {
 		return nil, fmt.Errorf("mysql: configuration: %w", err)
 	}

@@ -191,6 +191,7 @@ const (
 	errAccessDenied    = 1045
 	errUserUnknown     = 1698 // MariaDB's, of a user that there is not
 	errDuplicate       = 1062
+	errUnknownVariable = 1193
 	errLockWaitTimeout = 1205
 	errDeadlock        = 1213
 	// TiDB answers 9007 (write conflict) and 8002 in place of a deadlock.
