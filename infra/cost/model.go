@@ -40,8 +40,8 @@ const (
 	waitSeconds   = 2.0 // a message arrives before its instant
 	logBytes      = 300 // a line of an execution
 	secrets       = 4
-	ownMetrics    = 16
-	alarms        = 16
+	ownMetrics    = 17
+	alarms        = 17
 	databaseDisk  = 20
 	emptyReceives = 2 * 5 * 3 * 60 * hours // 2 queues, 5 long polls of 20 s
 )

@@ -14,8 +14,9 @@ import (
 var (
 	applicationAlarms = strings.Split(strings.TrimSpace(`
 AccountConcurrencyAlarm: 100 * running / ${AccountConcurrency}, running is Maximum of AWS/Lambda ConcurrentExecutions() in 60 s: GreaterThanThreshold 80, 3 of 3, silence: notBreaching
+ApiAnswersAlarm: Sum of CronJobs ServerErrors(environment=Environment) in 60 s: GreaterThanThreshold 4, 1 of 2, silence: notBreaching
 ApiErrorsAlarm: Sum of AWS/Lambda Errors(FunctionName=ApiFunction, Resource=${ApiFunction}:live) in 60 s: GreaterThanThreshold 0, 2 of 2, silence: notBreaching
-ApiLatencyAlarm: p95 of AWS/ApiGateway Latency(ApiId=HttpApi) in 300 s: GreaterThanThreshold 12000, 3 of 3, silence: notBreaching
+ApiLatencyAlarm: p95 of CronJobs RequestDuration(environment=Environment) in 300 s: GreaterThanThreshold 2000, 3 of 3, silence: notBreaching
 ApiServerErrorsAlarm: Sum of AWS/ApiGateway 5xx(ApiId=HttpApi) in 60 s: GreaterThanThreshold 4, 2 of 3, silence: notBreaching
 ApiVersionErrorsAlarm: Sum of AWS/Lambda Errors(FunctionName=ApiFunction, Resource=${ApiFunction}:live, ExecutedVersion=ApiFunction.Version.Version) in 60 s: GreaterThanThreshold 0, 1 of 1, silence: notBreaching
 DeadLetterAlarm: Maximum of AWS/SQS ApproximateNumberOfMessagesVisible(QueueName=DeadLetterQueue.QueueName) in 60 s: GreaterThanThreshold 0, 1 of 1, silence: notBreaching

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/cronjobs/cronjobs/internal/telemetry"
 )
 
 func (f *faults) httpAPI(t *Template) {
@@ -53,7 +55,8 @@ func (f *faults) httpAPI(t *Template) {
 }
 
 // canary wants alarms on a function whose versions take over by and by: without
-// one nothing is ever rolled back.
+// one nothing is ever rolled back. One must watch what the API answers: a release
+// that answers every request by a server error has no error of a function.
 func (f *faults) canary(t *Template, function string) {
 	preference := t.property(function, "DeploymentPreference")
 	alarms, _ := at(preference, "Alarms").([]any)
@@ -65,10 +68,16 @@ func (f *faults) canary(t *Template, function string) {
 		}
 		return
 	}
+	answers := false
 	for _, alarm := range alarms {
 		if at(t.Resources, target(alarm), "Type") != "AWS::CloudWatch::Alarm" {
 			f.add("%s: a deployment watches %v, which is no alarm", function, alarm)
 		}
+		watched := at(t.Resources, target(alarm), "Properties")
+		answers = answers || at(watched, "Namespace") == Namespace && at(watched, "MetricName") == string(telemetry.ServerErrors)
+	}
+	if !answers {
+		f.add("%s: a deployment watches no answers", function)
 	}
 	if len(alarms) == 0 {
 		f.add("%s: no alarm rolls a deployment back", function)

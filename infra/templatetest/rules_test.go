@@ -108,8 +108,12 @@ func TestRulesCatch(t *testing.T) {
 			fault: "TickFunction: Policies",
 		},
 		"a canary that nothing stops": {
-			template: app, old: "          - - !Ref ApiVersionErrorsAlarm\n            - !Ref ApiErrorsAlarm\n", new: "          - []\n",
+			template: app, old: "          - - !Ref ApiVersionErrorsAlarm\n            - !Ref ApiErrorsAlarm\n            - !Ref ApiAnswersAlarm\n", new: "          - []\n",
 			values: map[string]string{"ApiDeployment": "Canary10Percent5Minutes"}, fault: "no alarm rolls a deployment back",
+		},
+		"a canary that sees no answers": {
+			template: app, old: "            - !Ref ApiAnswersAlarm\n", new: "",
+			values: map[string]string{"ApiDeployment": "Canary10Percent5Minutes"}, fault: "a deployment watches no answers",
 		},
 		"a canary that watches a log": {
 			template: app, old: "- !Ref ApiVersionErrorsAlarm\n", new: "- !Ref ApiLogs\n",

@@ -26,9 +26,22 @@ func NewAPI(ctx context.Context, env Env) (handler APIHandler, closeAll func() e
 	answer := gateway(served, env.Log)
 	return invoked(env, db, func(ctx context.Context, event events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
 		began := env.Now()
-		defer func() { observeTime(ctx, telemetry.RequestDuration, env.Now().Sub(began)) }()
-		return answer(mysql.WithOneConnectTimeout(ctx), event)
+		response, err := answer(mysql.WithOneConnectTimeout(ctx), event)
+		measureRequest(ctx, env.Now().Sub(began), response.StatusCode)
+		return response, err
 	}), db.Close, nil
+}
+
+// measureRequest adds a request to the metrics. An error that is answered is no
+// error of the function, so that its errors are counted here: by them a release
+// that answers every request, and every one badly, is taken back.
+func measureRequest(ctx context.Context, took time.Duration, status int) {
+	observeTime(ctx, telemetry.RequestDuration, took)
+	failed := 0.0
+	if status >= http.StatusInternalServerError {
+		failed = 1
+	}
+	telemetry.Observe(ctx, telemetry.ServerErrors, "", failed)
 }
 
 // requestConnectTime is what a request waits for a connection to the database;

@@ -135,6 +135,12 @@ func storeDueJob(t *testing.T, env Env, url string) {
 // receive is the event that the fast queue's mapping makes of what waits in it.
 func receive(t *testing.T, env Env) events.SQSEvent {
 	t.Helper()
+	return receiveFrom(t, env, env.Config.Queues.FastURL)
+}
+
+// receiveFrom is receive for any queue.
+func receiveFrom(t *testing.T, env Env, queue string) events.SQSEvent {
+	t.Helper()
 	client, err := sqsqueue.NewClient(t.Context(), region(), env.Config.Queues.Endpoint)
 	if err != nil {
 		t.Fatal(err)
@@ -143,7 +149,7 @@ func receive(t *testing.T, env Env) events.SQSEvent {
 	defer stop()
 	received := make(chan []byte, 1)
 	poller, err := sqspoller.New(sqspoller.Config{
-		Client: client, QueueURL: env.Config.Queues.FastURL, QueueARN: "arn:aws:sqs:us-east-1:000000000000:fast",
+		Client: client, QueueURL: queue, QueueARN: "arn:aws:sqs:us-east-1:000000000000:fast",
 		BatchSize: 10, MaxConcurrency: 1, Receivers: 1, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Invoke: func(_ context.Context, payload []byte) ([]byte, error) {
 			select {

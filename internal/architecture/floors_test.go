@@ -19,7 +19,8 @@ const module = "github.com/cronjobs/cronjobs/"
 // purpose.
 var floors = [][]string{
 	0: {
-		"migrations", "internal/apperr", "internal/audit", "internal/schedule", "internal/config", "internal/telemetry", "internal/secret",
+		"migrations", "internal/apperr", "internal/audit", "internal/schedule", "internal/config", "internal/telemetry", "internal/telemetry/emf",
+		"internal/secret",
 		"infra/local/database", "infra/local/sqsserver", "infra/local/sqspoller", "infra/cost",
 		"infra/local/secretsserver", "infra/local/runtimeapi", "internal/mysql/rdsca", "internal/secretstore",
 	},

@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/cronjobs/cronjobs/internal/execution"
+	"github.com/cronjobs/cronjobs/internal/telemetry"
 )
 
 // The pauses between looks at a run that somebody waits for: short ones at
@@ -65,6 +66,9 @@ func (s *server) runAndWait(ctx context.Context, in *runInput,
 // it as it then stands. The run exists by now, so a look that fails is only
 // tried again: an error would make the client run the job twice.
 func (s *server) awaitRun(ctx context.Context, id int64, most time.Duration) (execution.Execution, error) {
+	if most > 0 {
+		telemetry.LeaveOut(ctx, telemetry.RequestDuration)
+	}
 	over := time.NewTimer(most)
 	defer over.Stop()
 	for pause := firstLook; ; pause = min(pause*3/2, lastLook) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/cronjobs/cronjobs/internal/account"
 	"github.com/cronjobs/cronjobs/internal/execution"
+	"github.com/cronjobs/cronjobs/internal/telemetry"
 )
 
 // The stream of the history is server-sent events of which each answer ends by
@@ -63,6 +64,9 @@ func (s *server) streamHistory(ctx context.Context, in *streamInput) (events, er
 	wait := s.StreamWait
 	if infoOf(ctx).method == http.MethodHead {
 		wait = 0
+	}
+	if wait > 0 {
+		telemetry.LeaveOut(ctx, telemetry.RequestDuration)
 	}
 	over := time.NewTimer(wait)
 	defer over.Stop()

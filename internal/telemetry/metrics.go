@@ -39,7 +39,11 @@ const (
 	// ExecutionLateness is how long after its instant a scheduled call began.
 	ExecutionLateness Metric = "ExecutionLateness"
 	ExecutionDuration Metric = "ExecutionDuration"
-	RequestDuration   Metric = "RequestDuration"
+	// RequestDuration is of requests that do not wait on purpose: see LeaveOut.
+	RequestDuration Metric = "RequestDuration"
+	// ServerErrors counts requests that were answered by a status of 500 or more,
+	// and is 0 for the others. The function's own errors tell of none of them.
+	ServerErrors      Metric = "ServerErrors"
 	MigrationDuration Metric = "MigrationDuration"
 )
 
@@ -65,6 +69,7 @@ var Definitions = map[Metric]Definition{
 	ExecutionLateness:  {Unit: "Milliseconds", Dimension: byLane},
 	ExecutionDuration:  {Unit: "Milliseconds", Dimension: byLane},
 	RequestDuration:    {Unit: "Milliseconds"},
+	ServerErrors:       {Unit: "Count"},
 	MigrationDuration:  {Unit: "Milliseconds"},
 }
 
@@ -83,8 +88,9 @@ const maxValues = 100
 // Metrics is what one invocation measures. Nil measures nothing. It is safe for
 // concurrent use.
 type Metrics struct {
-	mu     sync.Mutex
-	values map[series][]float64
+	mu      sync.Mutex
+	values  map[series][]float64
+	leftOut map[Metric]bool
 }
 
 type series struct {
@@ -96,7 +102,7 @@ type metricsKey struct{}
 
 // Measure returns a context by which metrics are collected.
 func Measure(ctx context.Context) (context.Context, *Metrics) {
-	m := &Metrics{values: map[series][]float64{}}
+	m := &Metrics{values: map[series][]float64{}, leftOut: map[Metric]bool{}}
 	return context.WithValue(ctx, metricsKey{}, m), m
 }
 
@@ -114,12 +120,27 @@ func Observe(ctx context.Context, metric Metric, value string, amount float64) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.leftOut[metric] {
+		return
+	}
 	s := series{metric, value}
 	if have := m.values[s]; Definitions[metric].Unit == "Count" && len(have) > 0 {
 		have[0] += amount // a sum is all that is asked of counts
 		return
 	}
 	m.values[s] = append(m.values[s], amount)
+}
+
+// LeaveOut has the context's invocation observe no value of a metric from now on:
+// one that would say nothing, such as how long a request took that waits for news.
+func LeaveOut(ctx context.Context, metric Metric) {
+	m, ok := ctx.Value(metricsKey{}).(*Metrics)
+	if !ok {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.leftOut[metric] = true
 }
 
 // Emitter writes metrics in CloudWatch's embedded metric format. Nil writes

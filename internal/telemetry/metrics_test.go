@@ -3,10 +3,8 @@ package telemetry_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,83 +12,8 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"github.com/cronjobs/cronjobs/internal/telemetry"
+	"github.com/cronjobs/cronjobs/internal/telemetry/emf"
 )
-
-// units are those that CloudWatch knows.
-var units = strings.Fields(`Seconds Microseconds Milliseconds Bytes Kilobytes Megabytes Gigabytes Terabytes Bits Kilobits Megabits
-	Gigabits Terabits Percent Count Bytes/Second Kilobytes/Second Megabytes/Second Gigabytes/Second Terabytes/Second Bits/Second
-	Kilobits/Second Megabits/Second Gigabits/Second Terabits/Second Count/Second None`)
-
-// checkLine holds a line to the rules of the embedded metric format, and returns
-// how many values it has of each metric and value of its dimension.
-func checkLine(t *testing.T, text []byte) map[string]int {
-	t.Helper()
-	var line map[string]any
-	if err := json.Unmarshal(text, &line); err != nil {
-		t.Fatalf("not JSON: %v: %s", err, text)
-	}
-	var header struct {
-		AWS struct {
-			Timestamp         int64
-			CloudWatchMetrics []struct {
-				Namespace  string
-				Dimensions [][]string
-				Metrics    []struct{ Name, Unit string }
-			}
-		} `json:"_aws"`
-	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	if err := decoder.Decode(&header); err != nil {
-		t.Fatalf("%v: %s", err, text)
-	}
-	if at := time.UnixMilli(header.AWS.Timestamp); at.Year() != 2026 {
-		t.Errorf("timestamp %s: not in milliseconds?", at)
-	}
-	if len(text) > 256<<10 {
-		t.Errorf("a line of %d bytes", len(text))
-	}
-	found := map[string]int{}
-	for _, d := range header.AWS.CloudWatchMetrics {
-		if d.Namespace != telemetry.Namespace || len(d.Dimensions) == 0 || len(d.Dimensions) > 30 || len(d.Metrics) == 0 || len(d.Metrics) > 100 {
-			t.Errorf("directive %+v", d)
-		}
-		key := ""
-		for _, set := range d.Dimensions {
-			if len(set) == 0 || len(set) > 30 {
-				t.Errorf("a set of %d dimensions", len(set))
-			}
-			for _, dimension := range set {
-				value, ok := line[dimension].(string)
-				if !ok || value == "" || len(value) > 1024 {
-					t.Errorf("dimension %s is no member: %v", dimension, line[dimension])
-				}
-				key += " " + dimension + "=" + value
-			}
-		}
-		for _, m := range d.Metrics {
-			if !slices.Contains(units, m.Unit) {
-				t.Errorf("%s: unit %q", m.Name, m.Unit)
-			}
-			switch value := line[m.Name].(type) {
-			case float64:
-				found[m.Name+key]++
-			case []any:
-				if len(value) == 0 || len(value) > 100 {
-					t.Errorf("%s has %d values", m.Name, len(value))
-				}
-				for _, one := range value {
-					if _, ok := one.(float64); !ok {
-						t.Errorf("%s holds %v", m.Name, one)
-					}
-				}
-				found[m.Name+key] += len(value)
-			default:
-				t.Errorf("%s is no member that is a number: %v", m.Name, value)
-			}
-		}
-	}
-	return found
-}
 
 func emitted(t *testing.T, observe func(ctx context.Context)) (lines [][]byte, found map[string]int) {
 	t.Helper()
@@ -104,8 +27,15 @@ func emitted(t *testing.T, observe func(ctx context.Context)) (lines [][]byte, f
 	}
 	found = map[string]int{}
 	for line := range bytes.Lines(out.Bytes()) {
-		for name, n := range checkLine(t, line) {
-			found[name] += n
+		read, err := emf.Read(line, now())
+		if err != nil {
+			t.Errorf("%v: %s", err, line)
+		}
+		for _, value := range read.Values {
+			if value.Namespace != telemetry.Namespace {
+				t.Errorf("namespace %s", value.Namespace)
+			}
+			found[value.String()] += len(value.Amounts)
 		}
 		lines = append(lines, bytes.Clone(line))
 	}
@@ -125,8 +55,8 @@ func TestMetricsAreInTheEmbeddedFormat(t *testing.T) {
 		telemetry.Observe(ctx, telemetry.Executions, "made up by a user", 1)
 	})
 	for name, want := range map[string]int{
-		"Executions environment=dev outcome=success": 1, "Executions environment=dev outcome=failed": 1, "Executions environment=dev outcome=other": 1,
-		"ExecutionDuration environment=dev lane=fast": 250, "ExecutionLateness environment=dev lane=fast": 1, "TickDuration environment=dev": 1,
+		"Executions,environment=dev,outcome=success": 1, "Executions,environment=dev,outcome=failed": 1, "Executions,environment=dev,outcome=other": 1,
+		"ExecutionDuration,environment=dev,lane=fast": 250, "ExecutionLateness,environment=dev,lane=fast": 1, "TickDuration,environment=dev": 1,
 	} {
 		if found[name] != want {
 			t.Errorf("%s: %d values, want %d", name, found[name], want)
@@ -155,6 +85,19 @@ func TestAnInvocationIsUsuallyOneLine(t *testing.T) {
 	if lines, _ := emitted(t, func(context.Context) {}); len(lines) != 0 {
 		t.Errorf("nothing measured, and written: %s", lines)
 	}
+}
+
+func TestWhatIsLeftOutIsNotMeasured(t *testing.T) {
+	t.Parallel()
+	_, found := emitted(t, func(ctx context.Context) {
+		telemetry.LeaveOut(ctx, telemetry.RequestDuration)
+		telemetry.Observe(ctx, telemetry.RequestDuration, "", 10_000)
+		telemetry.Observe(ctx, telemetry.ServerErrors, "", 1)
+	})
+	if len(found) != 1 || found["ServerErrors,environment=dev"] != 1 {
+		t.Errorf("found %v", found)
+	}
+	telemetry.LeaveOut(t.Context(), telemetry.RequestDuration) // where nothing is measured
 }
 
 // Each name with each value is billed by itself.
