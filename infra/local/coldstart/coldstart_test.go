@@ -13,6 +13,7 @@ import (
 	"github.com/cronjobs/cronjobs/internal/app"
 	"github.com/cronjobs/cronjobs/internal/config"
 	"github.com/cronjobs/cronjobs/internal/mysql/mysqltest"
+	"github.com/cronjobs/cronjobs/internal/telemetry"
 )
 
 // The test binary is each of the functions as well, so that none has to be built:
@@ -70,6 +71,35 @@ func TestFunctionsStartUnderTheRuntimeAPI(t *testing.T) {
 		starts := j.results[f.name]
 		if len(starts) != 1 || starts[0].ready <= 0 || starts[0].answered <= starts[0].ready {
 			t.Errorf("%s: %+v", f.name, starts)
+		}
+	}
+}
+
+func TestMetricsThatAreMissingOrWrongAreErrors(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	ctx, metrics := telemetry.Measure(t.Context())
+	for _, metric := range emits[tick.name] {
+		telemetry.Observe(ctx, metric, "", 1)
+	}
+	if err := telemetry.NewEmitter(&out, environmentName, tick.name, time.Now).Emit(ctx, metrics); err != nil {
+		t.Fatal(err)
+	}
+	good := "{\"msg\":\"tick\"}\n" + out.String()
+	if err := checkMetrics(tick, good); err != nil {
+		t.Error(err)
+	}
+	for name, tc := range map[string]struct{ old, new, fault string }{
+		"another name":        {"Swept", "Sweeps", "no Swept"},
+		"an unknown one":      {"Swept", "Sweeps", "no such metric, in Count of CronJobs: Sweeps"},
+		"another namespace":   {`"Namespace":"CronJobs"`, `"Namespace":"Cron"`, "no such metric, in Count of Cron: Swept"},
+		"another environment": {`"environment":"dev"`, `"environment":"prod"`, "Swept,environment=prod"},
+		"another unit":        {`"Milliseconds"`, `"Seconds"`, "in Seconds of CronJobs: TickDuration"},
+		"another format":      {`"_aws"`, `"aws"`, "no TickDuration"},
+		"no timestamp":        {`"Timestamp"`, `"At"`, "_aws: "},
+	} {
+		if err := checkMetrics(tick, strings.ReplaceAll(good, tc.old, tc.new)); err == nil || !strings.Contains(err.Error(), tc.fault) {
+			t.Errorf("%s: err = %v", name, err)
 		}
 	}
 }

@@ -17,7 +17,8 @@ import (
 )
 
 const (
-	region = "us-east-1"
+	region          = "us-east-1"
+	environmentName = "dev"
 	// trace is the trace of every invocation; it is kept, so that lines tell it.
 	traceID = "1-5759e988-bd862e3fe1be46a994272793"
 	trace   = "Root=" + traceID + ";Parent=53995c3f42cd8ad8;Sampled=1"
@@ -144,7 +145,7 @@ func (s *stage) environment(f function) []string {
 		// Lets the database do without TLS; its server here has no certificate of RDS's.
 		"AWS_SAM_LOCAL": "true", "DB_TLS_CA": "off",
 
-		"ENVIRONMENT": "dev", "LOG_LEVEL": "info",
+		"ENVIRONMENT": environmentName, "LOG_LEVEL": "info",
 		"DB_HOST": s.database.host, "DB_PORT": strconv.Itoa(s.database.port), "DB_DATABASE": s.database.schema,
 		"DB_SECRET_ARN": databaseLogin, "JWT_SECRET_ARN": signingKeys, "ADMIN_SECRET_ARN": firstAdmin,
 		"AWS_ENDPOINT_URL_SECRETS_MANAGER": s.secrets,
