@@ -20,9 +20,13 @@ type One[T any] struct {
 	// Version is the ETag; 0 sends none.
 	Version int
 	// Revalidate is what a weak ETag is taken over, with 304 for who has it;
-	// nil sends none.
+	// nil sends none. Where it is the answer itself, allButItsTime says so.
 	Revalidate any
 }
+
+// allButItsTime is what most weak ETags are taken over: the answer, but for the
+// time at which it was given.
+type allButItsTime struct{}
 
 // List answers with a page of things.
 type List[T any] struct {
@@ -119,7 +123,7 @@ func renderPage[T, M any](data []T, meta M, now Timestamp) rendered {
 	return rendered{
 		status:      http.StatusOK,
 		envelope:    Page[T, M]{Success: true, Data: data, Meta: meta, Timestamp: now},
-		revalidated: []any{data, meta},
+		revalidated: allButItsTime{},
 	}
 }
 
@@ -145,6 +149,9 @@ type encoded struct {
 	weakTag string
 }
 
+// timeAtEnd is as long as what ends every answer that is a success.
+const timeAtEnd = `,"timestamp":"` + timestampLayout + `"}`
+
 func (s *server) encodeAnswer(a answer) (encoded, error) {
 	rendered := a.render(Timestamp(s.now()))
 	if rendered.text != nil {
@@ -156,9 +163,11 @@ func (s *server) encodeAnswer(a answer) (encoded, error) {
 	}
 	out := encoded{status: rendered.status, header: rendered.header, body: body}
 	if rendered.revalidated != nil {
-		seen, err := encode(rendered.revalidated)
-		if err != nil {
-			return encoded{}, err
+		seen := body[:len(body)-len(timeAtEnd)]
+		if _, all := rendered.revalidated.(allButItsTime); !all {
+			if seen, err = encode(rendered.revalidated); err != nil {
+				return encoded{}, err
+			}
 		}
 		sum := sha256.Sum256(seen)
 		out.weakTag = `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`

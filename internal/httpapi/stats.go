@@ -173,7 +173,7 @@ func (s *server) dashboardStats(ctx context.Context, in *dashboardStatsInput) (O
 		return One[allStatsView]{}, err
 	}
 	view, err := s.stats(ctx, from, to)
-	return One[allStatsView]{Data: view, Revalidate: view}, err
+	return One[allStatsView]{Data: view, Revalidate: allButItsTime{}}, err
 }
 
 // jobStatsView is what a job's executions add up to, and where the job stands.
@@ -209,7 +209,7 @@ func (s *server) jobStats(ctx context.Context, in *jobStatsInput) (One[jobStatsV
 		return none, err
 	}
 	view := newJobStatsView(found, viewStats(from, to, &sum, under))
-	return One[jobStatsView]{Data: view, Revalidate: view}, nil
+	return One[jobStatsView]{Data: view, Revalidate: allButItsTime{}}, nil
 }
 
 func newJobStatsView(j job.Job, stats StatsView) jobStatsView {

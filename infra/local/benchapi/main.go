@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/pprof"
 	"strings"
 	"time"
 
@@ -31,6 +32,7 @@ import (
 
 type choice struct {
 	dir, only, write    string
+	profile             string
 	connections, rounds int
 	spent               time.Duration
 }
@@ -40,6 +42,7 @@ func main() {
 	flag.StringVar(&c.dir, "dir", "", "the directory that seedlarge was given; without it DB_HOST and the like name a database")
 	flag.StringVar(&c.only, "only", "", "measure only requests whose names hold this")
 	flag.StringVar(&c.write, "write", "", "put the figures into this Markdown file, between its marks")
+	flag.StringVar(&c.profile, "profile", "", "write where the program's processor time goes into this file, for go tool pprof")
 	flag.IntVar(&c.connections, "connections", 8, "how many requests are under way at once")
 	flag.IntVar(&c.rounds, "rounds", 3, "rounds of each; the medians are printed")
 	flag.DurationVar(&c.spent, "time", 2*time.Second, "how long a round lasts")
@@ -104,6 +107,17 @@ func run(ctx context.Context, c choice) (err error) {
 		size.jobs, size.executions, size.server, runtime.NumCPU(), processor(), runtime.Version(), c.connections)
 	fmt.Println(heading + "\n\n" + tableHead)
 	lines := []string{heading + ".", "", strings.TrimSpace(tableHead)}
+	if c.profile != "" {
+		file, err := os.Create(c.profile)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = file.Close() }()
+		if err := pprof.StartCPUProfile(file); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
 	for _, r := range requests(size) {
 		if !strings.Contains(r.name, c.only) {
 			continue
