@@ -11,7 +11,7 @@ import (
 	"github.com/cronjobs/cronjobs/internal/job"
 )
 
-// census counts jobs by category and status, and keeps what it has counted for
+// census counts jobs by category, status and method, and keeps what it has counted for
 // as long as it is true: counting reads an entry of an index for every job,
 // and front ends ask for it all the time.
 //
@@ -25,13 +25,14 @@ type census struct {
 	mu         sync.Mutex
 	generation int64
 	counted    time.Time
-	counts     map[categoryStatus]int64 // never changed once it is here
+	counts     map[jobKind]int64 // never changed once it is here
 }
 
-// categoryStatus is what jobs are counted by.
-type categoryStatus struct {
+// jobKind is what jobs are counted by.
+type jobKind struct {
 	categoryID int64
 	status     job.Status
+	method     string
 }
 
 const (
@@ -43,7 +44,7 @@ const (
 )
 
 // raiseCensus raises the generation, at the end of a transaction that makes or
-// removes jobs, or gives them another category or status.
+// removes jobs, or gives them another category, status or method.
 func raiseCensus(ctx context.Context, tx *sql.Tx) error {
 	_, err := execSQL(ctx, tx, "INSERT INTO generations (name, generation) VALUES (?, 1) ON DUPLICATE KEY UPDATE generation = generation + 1",
 		fmt.Sprintf("jobs %02d", rand.N(censusRows)))
@@ -61,7 +62,7 @@ func changingJobs(ctx context.Context, db *sql.DB, fn func(tx *sql.Tx) error) er
 }
 
 // jobs are the counts of the jobs that are not deleted.
-func (c *census) jobs(ctx context.Context) (map[categoryStatus]int64, error) {
+func (c *census) jobs(ctx context.Context) (map[jobKind]int64, error) {
 	found, err := queryAllSQL(ctx, c.db, scanInto[int64], "SELECT COALESCE(SUM(generation), 0) FROM generations WHERE name BETWEEN 'jobs 00' AND 'jobs 99'")
 	if err != nil {
 		return nil, err
@@ -71,15 +72,15 @@ func (c *census) jobs(ctx context.Context) (map[categoryStatus]int64, error) {
 	if c.counts != nil && c.generation == found[0] && time.Since(c.counted) < censusAge {
 		return c.counts, nil
 	}
-	counts := map[categoryStatus]int64{}
+	counts := map[jobKind]int64{}
 	began := time.Now()
 	_, err = queryAllSQL(ctx, c.db, func(rows *sql.Rows) (_ struct{}, err error) {
-		var by categoryStatus
+		var by jobKind
 		var n int64
-		err = rows.Scan(&by.categoryID, &by.status, &n)
+		err = rows.Scan(&by.categoryID, &by.status, &by.method, &n)
 		counts[by] = n
 		return struct{}{}, err
-	}, "SELECT category_id, status, COUNT(*) FROM jobs WHERE deleted_at IS NULL GROUP BY category_id, status")
+	}, "SELECT category_id, status, method, COUNT(*) FROM jobs WHERE deleted_at IS NULL GROUP BY category_id, status, method")
 	if err != nil {
 		return nil, err
 	}

@@ -23,8 +23,8 @@ import (
 // jobWrites are statements that write jobs.
 var jobWrites = regexp.MustCompile(`(?i)UPDATE jobs SET|INSERT INTO jobs\b|DELETE FROM jobs\b|(?:Insert|Update|Delete)\("jobs"\)|Rows\(ctx, tx, "jobs",`)
 
-// Whoever writes jobs and is not listed here: if the number of jobs, a status or
-// a category can change, do it inside changingJobs or call raiseCensus, and add
+// Whoever writes jobs and is not listed here: if the number of jobs, a status, a
+// method or a category can change, do it inside changingJobs or call raiseCensus, and add
 // the change to TestNoInstanceCountsWhatAnotherHasChanged.
 var jobWriters = []string{
 	"advance: Claim raises where it sets a job aside",
@@ -78,6 +78,7 @@ type instance struct {
 	*world
 	categories *mysql.Categories
 	dashboard  *mysql.Rollups
+	list       *mysql.Jobs
 }
 
 // counted is what it answers, which must be what is stored.
@@ -96,9 +97,17 @@ func (i instance) counted(when string) string {
 		got = append(got, fmt.Sprintf("%d:%d", c.ID, c.JobCount))
 	}
 	got = append(got, fmt.Sprint(counts.ActiveJobs), fmt.Sprint(counts.InactiveJobs), fmt.Sprint(counts.FailedJobs))
+	for _, method := range []string{"GET", "PUT"} {
+		_, total, err := i.list.ListJobs(i.t.Context(), job.Filter{Method: method, Limit: 1}, i.Now())
+		if err != nil {
+			i.t.Fatal(err)
+		}
+		got = append(got, fmt.Sprint(total))
+	}
 	want := i.text(`SELECT CONCAT(
 		(SELECT GROUP_CONCAT(CONCAT(c.id, ':', (SELECT COUNT(*) FROM jobs j WHERE j.category_id = c.id AND j.deleted_at IS NULL)) ORDER BY c.id SEPARATOR ' ') FROM categories c), ' ',
-		(SELECT CONCAT(COALESCE(SUM(status = 'active'), 0), ' ', COALESCE(SUM(status = 'inactive'), 0), ' ', COALESCE(SUM(status = 'failed'), 0)) FROM jobs WHERE deleted_at IS NULL))`)
+		(SELECT CONCAT(COALESCE(SUM(status = 'active'), 0), ' ', COALESCE(SUM(status = 'inactive'), 0), ' ', COALESCE(SUM(status = 'failed'), 0), ' ',
+			COALESCE(SUM(method = 'GET'), 0), ' ', COALESCE(SUM(method = 'PUT'), 0)) FROM jobs WHERE deleted_at IS NULL))`)
 	if answer := strings.Join(got, " "); answer != want {
 		i.t.Errorf("%s: the other instance counts %s, stored are %s", when, answer, want)
 	}
@@ -110,7 +119,7 @@ func (i instance) counted(when string) string {
 func TestNoInstanceCountsWhatAnotherHasChanged(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	b := instance{w, mysql.NewCategories(w.db), mysql.NewRollups(w.db)}
+	b := instance{w, mysql.NewCategories(w.db), mysql.NewRollups(w.db), mysql.NewJobs(w.db)}
 	other := w.category("Other")
 	existing := w.minutely("Existing", nil)
 	ctx := t.Context()
@@ -123,6 +132,7 @@ func TestNoInstanceCountsWhatAnotherHasChanged(t *testing.T) {
 		{"pause", func() error { _, err := w.jobs.Pause(ctx, existing.ID, nil); return err }},
 		{"resume", func() error { _, err := w.jobs.Resume(ctx, existing.ID, nil); return err }},
 		{"move", func() error { _, err := w.jobs.Patch(ctx, last.ID, job.Input{CategoryID: &other.ID}, nil); return err }},
+		{"another method", func() error { _, err := w.jobs.Patch(ctx, last.ID, job.Input{Method: new("PUT")}, nil); return err }},
 		{"duplicate", func() (err error) { last, err = w.jobs.Duplicate(ctx, existing.ID, 1); return err }},
 		{"many at once", func() error {
 			_, err := w.jobs.ChangeMany(ctx, job.Bulk{Action: job.BulkMove, IDs: []int64{existing.ID, last.ID}, CategoryID: other.ID})

@@ -71,19 +71,20 @@ func (s *Jobs) chooseJobs(ctx context.Context, filter job.Filter, now time.Time)
 }
 
 // counted reports that the census counts jobs by all that is asked for.
-func counted(filter job.Filter) bool { return filter.Search == "" && filter.Method == "" }
+func counted(filter job.Filter) bool { return filter.Search == "" }
 
 // byNameInCategory reports that an index holds exactly what is asked for, in
 // its order.
 func byNameInCategory(filter job.Filter) bool {
-	return filter.Sort == job.SortName && filter.CategoryID != 0 && filter.Status == ""
+	return filter.Sort == job.SortName && filter.CategoryID != 0 && filter.Status == "" && filter.Method == ""
 }
 
 // countKnown counts jobs by what the census counts them by.
 func (s *Jobs) countKnown(ctx context.Context, filter job.Filter) (total int, err error) {
 	counts, err := s.census.jobs(ctx)
 	for by, n := range counts {
-		if (filter.Status == "" || filter.Status == by.status) && (filter.CategoryID == 0 || filter.CategoryID == by.categoryID) {
+		if (filter.Status == "" || filter.Status == by.status) && (filter.CategoryID == 0 || filter.CategoryID == by.categoryID) &&
+			(filter.Method == "" || filter.Method == by.method) {
 			total += int(n)
 		}
 	}
