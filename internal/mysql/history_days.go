@@ -33,8 +33,10 @@ func (s *History) CountDays(ctx context.Context, now time.Time, more func() bool
 		return 0, translate(err)
 	}
 	first, end := oldest[0].Truncate(dayLength), utc(now).Add(-dayRests).Truncate(dayLength)
-	if _, err := execSQL(ctx, s.db, "DELETE FROM history_days WHERE day < ?", first); err != nil {
-		return 0, translate(err)
+	for _, gone := range []string{"DELETE FROM history_days WHERE day < ?", "DELETE FROM history_hours WHERE hour < ?"} {
+		if _, err := execSQL(ctx, s.db, gone, first); err != nil {
+			return 0, translate(err)
+		}
 	}
 	newest, err := queryAllSQL(ctx, s.db, scanInto[sql.NullTime], "SELECT MAX(day) FROM history_days")
 	if err != nil {
@@ -79,6 +81,7 @@ func (s *History) countDay(ctx context.Context, day time.Time) (fits bool, err e
 	}
 	type kind struct {
 		status, trigger string
+		hour            int
 		n               int64
 	}
 	return true, inTx(ctx, s.db, func(tx *sql.Tx) error {
@@ -86,27 +89,40 @@ func (s *History) countDay(ctx context.Context, day time.Time) (fits bool, err e
 			return err
 		}
 		kinds, err := queryAllSQL(ctx, tx, func(rows *sql.Rows) (k kind, err error) {
-			err = rows.Scan(&k.status, &k.trigger, &k.n)
+			err = rows.Scan(&k.status, &k.trigger, &k.hour, &k.n)
 			return k, err
-		}, "SELECT e.status, e.trigger_type, COUNT(*) FROM executions e FORCE INDEX (ix_executions_kind) WHERE e.status IN ("+
+		}, "SELECT e.status, e.trigger_type, HOUR(e.scheduled_for), COUNT(*) FROM executions e FORCE INDEX (ix_executions_kind) WHERE e.status IN ("+
 			placeholders(len(execution.Statuses))+") AND e.trigger_type IN ("+placeholders(len(execution.Triggers))+
-			") AND e.scheduled_for >= ? AND e.scheduled_for < ? GROUP BY e.status, e.trigger_type",
+			") AND e.scheduled_for >= ? AND e.scheduled_for < ? GROUP BY e.status, e.trigger_type, HOUR(e.scheduled_for)",
 			slices.Concat(anys(execution.Statuses), anys(execution.Triggers), []any{day, day.Add(dayLength)})...)
 		if err != nil {
 			return err
 		}
 		if len(kinds) == 0 {
-			kinds = []kind{{string(execution.Success), string(execution.Schedule), 0}}
+			kinds = []kind{{string(execution.Success), string(execution.Schedule), 0, 0}}
 		}
-		var args []any
+		type ofDay struct{ status, trigger string }
+		sums := map[ofDay]int64{}
+		var days, hours []any
 		for _, k := range kinds {
-			args = append(args, day, k.status, k.trigger, k.n)
+			sums[ofDay{k.status, k.trigger}] += k.n
+			hours = append(hours, day.Add(time.Duration(k.hour)*time.Hour), k.status, k.trigger, k.n)
 		}
-		if _, err := execSQL(ctx, tx, "DELETE FROM history_days WHERE day = ?", day); err != nil {
-			return err
+		for of, n := range sums {
+			days = append(days, day, of.status, of.trigger, n)
 		}
-		if _, err := execSQL(ctx, tx, "INSERT INTO history_days (day, status, trigger_type, executions) VALUES "+tuples(len(kinds), 4), args...); err != nil {
-			return err
+		for _, write := range []struct {
+			query string
+			args  []any
+		}{
+			{"DELETE FROM history_hours WHERE hour >= ? AND hour < ?", []any{day, day.Add(dayLength)}},
+			{"DELETE FROM history_days WHERE day = ?", []any{day}},
+			{"INSERT INTO history_hours (hour, status, trigger_type, executions) VALUES " + tuples(len(kinds), 4), hours},
+			{"INSERT INTO history_days (day, status, trigger_type, executions) VALUES " + tuples(len(sums), 4), days},
+		} {
+			if _, err := execSQL(ctx, tx, write.query, write.args...); err != nil {
+				return err
+			}
 		}
 		_, err = execSQL(ctx, tx, "UPDATE upkeep SET position = ? WHERE name = ?", day.Unix(), daysWalk)
 		return err
@@ -149,7 +165,7 @@ func (s *History) skip(ctx context.Context, l listing) (_ listing, found bool, e
 			left -= n
 			continue
 		}
-		if l.byKind() && part.known {
+		if part.known {
 			if part, left, err = s.hourWithin(ctx, l, part, left); err != nil {
 				return l, false, err
 			}
@@ -167,13 +183,7 @@ func (s *History) skip(ctx context.Context, l listing) (_ listing, found bool, e
 // slicesOf divides the history into days that are counted and what lies on
 // either side of them, in the order of the page.
 func (s *History) slicesOf(ctx context.Context, l listing) ([]slice, error) {
-	of, args := "TRUE", []any{}
-	if l.q.Status != "" {
-		of, args = of+" AND status = ?", append(args, string(l.q.Status))
-	}
-	if l.q.Trigger != "" {
-		of, args = of+" AND trigger_type = ?", append(args, string(l.q.Trigger))
-	}
+	of, args := l.countedBy()
 	days, err := queryAllSQL(ctx, s.db, func(rows *sql.Rows) (d slice, err error) {
 		err = rows.Scan(&d.begin, &d.n)
 		d.end, d.known = d.begin.Add(dayLength), true
@@ -255,33 +265,69 @@ func (s *History) countSlice(ctx context.Context, l listing, part slice, most in
 	return all[0], nil
 }
 
-// hourWithin narrows a day down to the hour that the offset lies in: a list of
-// several kinds is merged from as many rows of each as it skips.
-func (s *History) hourWithin(ctx context.Context, l listing, day slice, left int64) (slice, int64, error) {
-	type hour struct {
-		number int
-		n      int64
+// countedBy is what the listing asks of what days and hours are counted by.
+func (l listing) countedBy() (of string, args []any) {
+	of = "TRUE"
+	if l.q.Status != "" {
+		of, args = of+" AND status = ?", append(args, string(l.q.Status))
 	}
-	candidates, where, args := l.within(day).candidates()
-	hours, err := queryAllSQL(ctx, s.db, func(rows *sql.Rows) (h hour, err error) {
-		err = rows.Scan(&h.number, &h.n)
-		return h, err
-	}, "SELECT HOUR(e.scheduled_for), COUNT(*) FROM "+candidates+" WHERE "+where+" GROUP BY HOUR(e.scheduled_for)", args...)
-	if err != nil {
+	if l.q.Trigger != "" {
+		of, args = of+" AND trigger_type = ?", append(args, string(l.q.Trigger))
+	}
+	return of, args
+}
+
+// hourCount is how many executions an hour of a day holds.
+type hourCount struct {
+	hour int
+	n    int64
+}
+
+func scanHour(rows *sql.Rows) (h hourCount, err error) {
+	err = rows.Scan(&h.hour, &h.n)
+	return h, err
+}
+
+// hourWithin narrows a day that is counted down to the hour that the offset
+// lies in.
+func (s *History) hourWithin(ctx context.Context, l listing, day slice, left int64) (slice, int64, error) {
+	hours, err := s.hoursOf(ctx, l, day)
+	if err != nil || len(hours) == 0 {
 		return day, left, err
 	}
-	slices.SortFunc(hours, func(a, b hour) int {
+	slices.SortFunc(hours, func(a, b hourCount) int {
 		if l.q.Oldest {
-			return a.number - b.number
+			return a.hour - b.hour
 		}
-		return b.number - a.number
+		return b.hour - a.hour
 	})
 	for _, h := range hours {
 		if left < h.n {
-			begin := day.begin.Add(time.Duration(h.number) * time.Hour)
+			begin := day.begin.Add(time.Duration(h.hour) * time.Hour)
 			return slice{begin: begin, end: begin.Add(time.Hour)}, left, nil
 		}
 		left -= h.n
 	}
 	return day, 0, nil // rows have gone since they were counted
+}
+
+// hoursOf counts the hours of a day: as they were counted with it, where all of
+// the day is asked for. A list of several kinds is merged from as many rows of
+// each as it skips: there it pays to count them now. Nothing comes back where
+// that does not pay.
+func (s *History) hoursOf(ctx context.Context, l listing, day slice) ([]hourCount, error) {
+	if l.holdsAll(day) {
+		of, args := l.countedBy()
+		hours, err := queryAllSQL(ctx, s.db, scanHour, "SELECT HOUR(hour), SUM(executions) FROM history_hours WHERE hour >= ? AND hour < ? AND "+of+" GROUP BY HOUR(hour)",
+			slices.Concat([]any{day.begin, day.end}, args)...)
+		if err != nil || len(hours) > 0 {
+			return hours, err
+		}
+	}
+	if !l.byKind() {
+		return nil, nil
+	}
+	candidates, where, args := l.within(day).candidates()
+	return queryAllSQL(ctx, s.db, scanHour,
+		"SELECT HOUR(e.scheduled_for), COUNT(*) FROM "+candidates+" WHERE "+where+" GROUP BY HOUR(e.scheduled_for)", args...)
 }

@@ -13,8 +13,11 @@ type jobRestriction struct {
 	ids    []any // the few that are named; nil where none are
 	joined bool  // j is joined, and wanted holds on it
 	wanted conditions
-	index  string // of j, where its rows come first
-	nobody bool   // no job fulfils it
+	// failures are conditions on e alone, where neither is the case: few of the
+	// executions are read for the text of their error.
+	failures conditions
+	index    string // of j, where its rows come first
+	nobody   bool   // no job fulfils it
 	// orError lets executions in whose error holds the text, whatever their job.
 	orError bool
 	part    string
@@ -40,7 +43,7 @@ func (s *History) restrictJobs(ctx context.Context, q execution.Query) (r jobRes
 		r.wanted.add(name, args...)
 		r.index = "ix_jobs_search"
 	}
-	if q.JobID != 0 || r.orError {
+	if q.JobID != 0 || r.orError && q.CategoryID != 0 {
 		r.joined = true
 		return r, nil
 	}
@@ -48,6 +51,8 @@ func (s *History) restrictJobs(ctx context.Context, q execution.Query) (r jobRes
 	switch {
 	case err != nil:
 		return r, err
+	case r.orError && len(found) <= maxNamedJobs:
+		r.failures = namedOrError(found, r.part)
 	case len(found) == 0:
 		r.nobody = true
 	case len(found) > maxNamedJobs:
@@ -62,6 +67,19 @@ const (
 	nameHolds  = "LOCATE(?, LOWER(j.name) COLLATE utf8mb4_bin) > 0"
 	errorHolds = "LOCATE(?, LOWER(e.error_message) COLLATE utf8mb4_bin) > 0"
 )
+
+// namedOrError is what executions fulfil that are of one of the jobs, or whose
+// error holds a text: no success has one. That is said by itself, for an index
+// tells it, and engines then read the rows of the others alone.
+func namedOrError(jobs []int64, part string) (c conditions) {
+	named, args := "FALSE", ids(jobs, func(id int64) int64 { return id })
+	if len(args) > 0 {
+		named = "e.job_id IN (" + placeholders(len(args)) + ")"
+	}
+	c.add("("+named+" OR e.status <> 'success')", args...)
+	c.add("("+named+" OR e.status <> 'success' AND "+errorHolds+")", append(args, part)...)
+	return c
+}
 
 // namedJobs lists the jobs of a category, or with a name, deleted ones too, and
 // stops at one more than is named.
@@ -90,6 +108,8 @@ func (r jobRestriction) condition() (string, []any) {
 	switch {
 	case r.joined:
 		return strings.Join(r.wanted.text, " AND "), r.wanted.args
+	case r.failures.text != nil:
+		return strings.Join(r.failures.text, " AND "), r.failures.args
 	case r.ids != nil:
 		return "e.job_id IN (" + placeholders(len(r.ids)) + ")", r.ids
 	default:

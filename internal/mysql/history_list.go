@@ -133,12 +133,14 @@ func (s *History) listing(ctx context.Context, q execution.Query) (l listing, no
 }
 
 // byKind reports that the index of statuses and triggers serves.
-func (l listing) byKind() bool { return l.q.JobID == 0 && (l.q.Status != "" || l.q.Trigger != "") }
+func (l listing) byKind() bool {
+	return l.q.JobID == 0 && (l.q.Status != "" || l.q.Trigger != "" || l.job.failures.text != nil)
+}
 
 // sorted reports that the walked index holds all that is asked for, so that
 // nothing is met that does not belong to the page.
 func (l listing) sorted() bool {
-	return !l.job.joined && l.job.ids == nil && (l.q.JobID == 0 || l.q.Trigger == "")
+	return !l.job.joined && l.job.ids == nil && l.job.failures.text == nil && (l.q.JobID == 0 || l.q.Trigger == "")
 }
 
 // skippable reports that days were counted by all that is asked for.

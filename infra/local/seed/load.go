@@ -86,7 +86,7 @@ func Fill(ctx context.Context, db *sql.DB, p Plan, say func(string)) (done bool,
 		return false, err
 	}
 	say("gathering statistics")
-	if _, err := db.ExecContext(ctx, "ANALYZE TABLE categories, jobs, job_requests, job_stats, executions, attempts, rollups, rollup_totals, history_days"); err != nil {
+	if _, err := db.ExecContext(ctx, "ANALYZE TABLE categories, jobs, job_requests, job_stats, executions, attempts, rollups, rollup_totals, history_days, history_hours"); err != nil {
 		return false, err
 	}
 	return true, setState(ctx, db, "finished", "yes")
