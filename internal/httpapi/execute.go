@@ -44,9 +44,15 @@ func (s *server) runAndWait(ctx context.Context, in *runInput,
 	start func(ctx context.Context, id, userID int64) (execution.Execution, error),
 ) (One[executionView], error) {
 	who := principal(ctx).User
-	recorded, err := start(ctx, in.ID, who.ID)
-	if err != nil {
+	var recorded execution.Execution
+	if err := committed(ctx, &recorded); err != nil {
 		return One[executionView]{}, err
+	}
+	if recorded.ID == 0 {
+		var err error
+		if recorded, err = start(ctx, in.ID, who.ID); err != nil {
+			return One[executionView]{}, err
+		}
 	}
 	run, err := s.awaitRun(ctx, recorded.ID, time.Duration(in.Wait)*time.Second)
 	if err != nil { // it runs all the same: show what is known of it

@@ -3,9 +3,12 @@ package httpapi
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"sync"
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/account"
@@ -15,12 +18,16 @@ import (
 // Replies keeps the answers to requests that clients may send again.
 type Replies interface {
 	// Begin takes a request's key, so that the caller alone serves it, or
-	// returns the reply that it had. It answers Conflict where the key was
-	// given to another request, or the first is still being served.
-	Begin(ctx context.Context, r account.Request, now time.Time) (reply account.Reply, replayed bool, err error)
-	// Finish keeps the reply; Abandon lets go of the key instead.
-	Finish(ctx context.Context, r account.Request, reply account.Reply) error
-	Abandon(ctx context.Context, r account.Request) error
+	// returns the reply that it had; nil where it had none. It answers Conflict
+	// where the key was given to another request, or the first is still being
+	// served. What is done under the claim notes its effect; where whoever had
+	// it was lost, the next claim knows the effect.
+	Begin(ctx context.Context, r account.Request, now time.Time) (claim account.Claim, reply *account.Reply, err error)
+	// Renew says that the claim is still worked on. Finish keeps the reply;
+	// Abandon lets go of the key instead, but not of what was done.
+	Renew(ctx context.Context, c account.Claim, now time.Time) error
+	Finish(ctx context.Context, c account.Claim, reply account.Reply) error
+	Abandon(ctx context.Context, c account.Claim, now time.Time) error
 }
 
 // Repeatable is embedded by inputs of routes that a client may call again with
@@ -40,7 +47,7 @@ func respond[I any, A answer](ctx context.Context, s *server, in *I, handle func
 		return encoded{}, err
 	}
 	ctx = audit.By(ctx, actorOf(infoOf(ctx)))
-	once := func() (encoded, error) {
+	once := func(ctx context.Context) (encoded, error) {
 		result, err := handle(ctx, in)
 		if err != nil {
 			return encoded{}, err
@@ -50,35 +57,41 @@ func respond[I any, A answer](ctx context.Context, s *server, in *I, handle func
 	if r, ok := any(in).(repeatable); ok && r.repeatKey() != "" {
 		return s.respondOnce(ctx, r.repeatKey(), once)
 	}
-	return once()
+	return once(ctx)
 }
 
-// respondOnce serves a request unless it was served before. What failed has
-// changed nothing, so its key is free again.
-func (s *server) respondOnce(ctx context.Context, key string, serve func() (encoded, error)) (out encoded, err error) {
+// replayedHeader marks the answer to a request that was carried out before.
+const replayedHeader = "Idempotent-Replayed"
+
+// respondOnce serves a request unless it was served before. The key of one that
+// failed is free again; where that one has changed something all the same, or
+// its reply was lost, the next is answered from what was noted.
+func (s *server) respondOnce(ctx context.Context, key string, serve func(context.Context) (encoded, error)) (out encoded, err error) {
 	request := account.Request{UserID: principal(ctx).User.ID, Key: key, Hash: hashRequest(ctx)}
-	reply, replayed, err := s.Replies.Begin(ctx, request, s.now())
+	claim, reply, err := s.Replies.Begin(ctx, request, s.now())
 	if err != nil {
 		return encoded{}, err
 	}
-	if replayed {
+	if reply != nil {
 		return encoded{
 			status: reply.Status, body: reply.Body,
-			header: map[string]string{"Location": reply.Location, "ETag": reply.ETag, "Idempotent-Replayed": "true"},
+			header: map[string]string{"Location": reply.Location, "ETag": reply.ETag, replayedHeader: "true"},
 		}, nil
 	}
 	// The client may be gone by the end; its next attempt must find the reply.
 	lasting := context.WithoutCancel(ctx)
 	finished := false
+	stopRenewing := s.renewing(lasting, claim)
 	defer func() {
+		stopRenewing()
 		var failed error
 		switch {
 		case finished:
-			failed = s.Replies.Finish(lasting, request, account.Reply{
+			failed = s.Replies.Finish(lasting, claim, account.Reply{
 				Status: out.status, Body: out.body, Location: out.header["Location"], ETag: out.header["ETag"],
 			})
 		default: // an error, or a panic
-			failed = s.Replies.Abandon(lasting, request)
+			failed = s.Replies.Abandon(lasting, claim, s.now())
 		}
 		if failed != nil {
 			s.log.LogAttrs(ctx, slog.LevelError, "reply not kept",
@@ -86,9 +99,48 @@ func (s *server) respondOnce(ctx context.Context, key string, serve func() (enco
 			infoOf(ctx).note(errors.Join(infoOf(ctx).hidden, failed))
 		}
 	}()
-	out, err = serve()
+	out, err = serve(account.Claiming(ctx, claim))
 	finished = err == nil
+	if finished && claim.Effect != nil {
+		header := map[string]string{replayedHeader: "true"}
+		maps.Copy(header, out.header)
+		out.header = header
+	}
 	return out, err
+}
+
+// renewing renews a claim from time to time until it is stopped.
+func (s *server) renewing(ctx context.Context, claim account.Claim) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var working sync.WaitGroup
+	working.Go(func() {
+		every := time.NewTicker(account.RenewEvery)
+		defer every.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-every.C:
+			}
+			// One that fails is tried again before the claim is over. Where it is
+			// over all the same, nothing can be changed under it.
+			_ = s.Replies.Renew(ctx, claim, s.now())
+		}
+	})
+	return func() {
+		cancel()
+		working.Wait()
+	}
+}
+
+// committed reads what an attempt before this one at a request has changed into
+// effect, which stays as it is where there was none.
+func committed(ctx context.Context, effect any) error {
+	claim, _ := account.ClaimOf(ctx)
+	if claim.Effect == nil {
+		return nil
+	}
+	return json.Unmarshal(claim.Effect, effect)
 }
 
 // hashRequest tells requests apart by all that they ask for.

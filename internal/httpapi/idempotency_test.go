@@ -1,13 +1,16 @@
 package httpapi
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cronjobs/cronjobs/internal/account"
 	"github.com/cronjobs/cronjobs/internal/apperr"
 	"github.com/cronjobs/cronjobs/internal/execution"
 )
@@ -121,4 +124,64 @@ func TestOneOfManyAtOnceIsServed(t *testing.T) {
 	if len(created) != 1 {
 		t.Errorf("jobs were created: %v", created)
 	}
+}
+
+// forgetful loses every reply, as one does who is killed before it is kept, and
+// lets time pass until the next attempt.
+type forgetful struct {
+	Replies
+	later time.Duration
+}
+
+func (f *forgetful) Begin(ctx context.Context, r account.Request, now time.Time) (account.Claim, *account.Reply, error) {
+	f.later += account.ServingTime
+	return f.Replies.Begin(ctx, r, now.Add(f.later))
+}
+
+func (f *forgetful) Finish(context.Context, account.Claim, account.Reply) error { return nil }
+
+func (f *forgetful) Abandon(context.Context, account.Claim, time.Time) error { return nil }
+
+// TestLostRepliesAreMadeAgain sends each request that bears a key once more
+// after its change was made and its reply was lost.
+func TestLostRepliesAreMadeAgain(t *testing.T) {
+	t.Parallel()
+	d := newDeskWith(t, func(deps *Deps) { deps.Replies = &forgetful{Replies: deps.Replies} })
+	category := d.category("Reports")
+	first := d.want(201, "POST", "/jobs", jobJSON("Made once", category), "Idempotency-Key", "k")
+	other := d.want(201, "POST", "/jobs", jobJSON("Other", category)).id()
+	total := d.total()
+	same := func(status int, first reply, method, target, body string, headers ...string) {
+		t.Helper()
+		again := d.want(status, method, target, body, headers...)
+		if again.Header.Get("Idempotent-Replayed") != "true" || first.Header.Get("Idempotent-Replayed") != "" {
+			t.Errorf("%s: replayed %q, then %q", target, first.Header.Get("Idempotent-Replayed"), again.Header.Get("Idempotent-Replayed"))
+		}
+		for _, header := range []string{"Location", "ETag"} {
+			if got, want := again.Header.Get(header), first.Header.Get(header); got != want {
+				t.Errorf("%s: %s %q, want %q", target, header, got, want)
+			}
+		}
+		if diff := cmp.Diff(first.body, again.body); diff != "" {
+			t.Errorf("%s (-first +again):\n%s", target, diff)
+		}
+		if d.total() != total {
+			t.Errorf("%s: %v jobs, want %v", target, d.total(), total)
+		}
+	}
+	same(201, first, "POST", "/jobs", jobJSON("Made once", category), "Idempotency-Key", "k")
+	d.want(409, "POST", "/jobs", jobJSON("Another", category), "Idempotency-Key", "k")
+
+	total += 2
+	file := jobsOf(named("One", "Reports"), strings.Replace(named("Two", "Reports"), "0 2 * * *", "30 2 29 2 *", 1))
+	first = d.want(201, "POST", "/jobs/import?onConflict=fail", file, "Idempotency-Key", "i")
+	same(201, first, "POST", "/jobs/import?onConflict=fail", file, "Idempotency-Key", "i")
+
+	total--
+	bulk := `{"action":"delete","ids":[` + other + `,9007199254740991]}`
+	first = d.want(200, "POST", "/jobs/bulk", bulk, "Idempotency-Key", "b")
+	if first.data()["succeeded"] != 1.0 {
+		t.Errorf("%s", first.raw)
+	}
+	same(200, first, "POST", "/jobs/bulk", bulk, "Idempotency-Key", "b")
 }

@@ -109,9 +109,15 @@ func (s *server) importJobs(ctx context.Context, in *importJobsInput) (One[impor
 		return One[importView]{}, faults.err()
 	}
 	options.Faults = faults
-	done, err := s.Jobs.Import(ctx, items, options)
-	if err != nil {
+	var done []job.Imported
+	if err := committed(ctx, &done); err != nil {
 		return One[importView]{}, err
+	}
+	if done == nil {
+		var err error
+		if done, err = s.Jobs.Import(ctx, items, options); err != nil {
+			return One[importView]{}, err
+		}
 	}
 	view := viewImport(done, in.DryRun)
 	message := "Imported: %d created, %d updated, %d skipped."

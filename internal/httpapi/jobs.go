@@ -38,11 +38,23 @@ type createJobInput struct {
 func (in *createJobInput) CheckRest() error { return in.Body.input().Check(true) }
 
 func (s *server) createJob(ctx context.Context, in *createJobInput) (One[jobView], error) {
-	created, err := s.Jobs.Create(ctx, in.Body.input(), principal(ctx).User.ID)
+	created, err := s.createdJob(ctx, in)
 	if err != nil {
 		return One[jobView]{}, err
 	}
 	return newJob(ctx, created, "The job has been created."), nil
+}
+
+// createdJob makes the job, unless an attempt before has made it.
+func (s *server) createdJob(ctx context.Context, in *createJobInput) (job.Job, error) {
+	var id int64
+	if err := committed(ctx, &id); err != nil {
+		return job.Job{}, err
+	}
+	if id != 0 {
+		return s.Jobs.Get(ctx, id)
+	}
+	return s.Jobs.Create(ctx, in.Body.input(), principal(ctx).User.ID)
 }
 
 func newJob(ctx context.Context, j job.Job, message string) One[jobView] {

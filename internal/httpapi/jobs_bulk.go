@@ -66,7 +66,11 @@ var bulkDone = map[job.BulkAction]string{
 }
 
 func (s *server) changeJobs(ctx context.Context, in *changeJobsInput) (One[changedJobs], error) {
-	outcomes, err := s.Jobs.ChangeMany(ctx, in.Body.bulk())
+	bulk := in.Body.bulk()
+	if err := committed(ctx, &bulk.Done); err != nil {
+		return One[changedJobs]{}, err
+	}
+	outcomes, err := s.Jobs.ChangeMany(ctx, bulk)
 	if err != nil {
 		return One[changedJobs]{}, err
 	}

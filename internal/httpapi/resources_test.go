@@ -24,6 +24,11 @@ type desk struct {
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
+	return newDeskWith(t, func(*Deps) {})
+}
+
+func newDeskWith(t *testing.T, change func(*Deps)) *desk {
+	t.Helper()
 	db := mysqltest.New(t)
 	clock := func() time.Time { return noon }
 	keys := mysqltest.Keys(t)
@@ -36,6 +41,7 @@ func newDesk(t *testing.T) *desk {
 		deps.Runner, deps.History = d.runs, d.runs
 		deps.Replies = mysql.NewReplies(db)
 		deps.Audit = mysql.NewAudit(db)
+		change(deps)
 	}).handler()
 	if _, err := db.ExecContext(t.Context(), "DELETE FROM categories"); err != nil {
 		t.Fatal(err)

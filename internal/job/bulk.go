@@ -39,6 +39,8 @@ type Bulk struct {
 	IDs    []int64
 	// CategoryID is where BulkMove moves them; 0 with all others.
 	CategoryID int64
+	// Done are jobs that an earlier attempt has changed, and left there.
+	Done []int64
 }
 
 // Check names the faults that can be seen without the stored jobs.
@@ -84,8 +86,9 @@ func (s *Service) ChangeMany(ctx context.Context, bulk Bulk) ([]Outcome, error) 
 	now := s.now()
 	outcomes := make(map[int64]error, len(bulk.IDs))
 	var near []int64
-	changed := false
-	for batch := range slices.Chunk(slices.Sorted(slices.Values(bulk.IDs)), bulkJobs) {
+	changed := len(bulk.Done) > 0
+	left := slices.DeleteFunc(slices.Sorted(slices.Values(bulk.IDs)), func(id int64) bool { return slices.Contains(bulk.Done, id) })
+	for batch := range slices.Chunk(left, bulkJobs) {
 		updated, err := s.updateMany(ctx, batch, bulk, now)
 		if err != nil && !changed {
 			return nil, err

@@ -131,7 +131,7 @@ func (im *importing) query() ImportQuery {
 // decide works out what an import does, given what is stored. It may be called
 // more than once.
 func (im *importing) decide(found ImportFound) (*ImportPlan, error) {
-	im.faults, im.taken, im.plan = importFaults{}, nil, ImportPlan{DryRun: im.options.DryRun}
+	im.faults, im.taken, im.plan = importFaults{}, nil, ImportPlan{DryRun: im.options.DryRun, Results: im.results}
 	im.done, im.created = make([]Imported, len(im.items)), nil
 	im.faults.add(im.options.Faults)
 	if id := im.options.CategoryID; id != nil && !apperr.Covers(im.options.Faults, "categoryId") {

@@ -78,6 +78,8 @@ type ImportPlan struct {
 	Categories []Category
 	Create     []Job
 	Update     []Change
+	// Results tells what became of the items, once the plan is carried out.
+	Results func() []Imported
 }
 
 // DueError is ErrDue of several jobs at once.

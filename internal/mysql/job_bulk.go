@@ -61,7 +61,16 @@ func (s *Jobs) UpdateJobs(ctx context.Context, ids []int64, categoryID int64, no
 		for i, c := range changes {
 			entries[i] = c.AuditedBriefly(c.before)
 		}
-		return record(ctx, tx, entries...)
+		if err := record(ctx, tx, entries...); err != nil {
+			return err
+		}
+		var done []int64
+		for _, u := range updated {
+			if u.Err == nil {
+				done = append(done, u.ID)
+			}
+		}
+		return noteMore(ctx, tx, done)
 	})
 	if err != nil {
 		return nil, err

@@ -43,7 +43,10 @@ func (s *Jobs) ImportJobs(ctx context.Context, query job.ImportQuery, now time.T
 		if err := insertJobs(ctx, tx, seal, plan.Create); err != nil {
 			return err
 		}
-		return recordImport(ctx, tx, found, plan)
+		if err := recordImport(ctx, tx, found, plan); err != nil {
+			return err
+		}
+		return noteEffect(ctx, tx, plan.Results())
 	})
 }
 

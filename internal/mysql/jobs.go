@@ -56,7 +56,10 @@ func (s *Jobs) CreateJob(ctx context.Context, categoryID int64,
 		if created, err = getJob(ctx, tx, created.ID, created.CreatedAt); err != nil {
 			return err
 		}
-		return record(ctx, tx, created.Audited())
+		if err := record(ctx, tx, created.Audited()); err != nil {
+			return err
+		}
+		return noteEffect(ctx, tx, created.ID)
 	})
 	return created, err
 }

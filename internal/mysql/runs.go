@@ -63,7 +63,10 @@ func (s *Executions) CreateRun(ctx context.Context, now time.Time, run dispatch.
 		if waiting.ID = recorded.ID; err != nil {
 			return err
 		}
-		return record(ctx, tx, auditedRun(recorded))
+		if err := record(ctx, tx, auditedRun(recorded)); err != nil {
+			return err
+		}
+		return noteEffect(ctx, tx, recorded)
 	})
 	return recorded, waiting, err
 }

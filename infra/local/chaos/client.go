@@ -68,6 +68,11 @@ func (c *Client) Pause(ctx context.Context, j *Job) error {
 // Do makes a request and reads the data of its answer into out. An answer that
 // is not a success is an error.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any) error {
+	return c.DoOnce(ctx, "", method, path, in, out)
+}
+
+// DoOnce is Do with an Idempotency-Key, unless that is "".
+func (c *Client) DoOnce(ctx context.Context, key, method, path string, in, out any) error {
 	var body io.Reader
 	if in != nil {
 		text, err := json.Marshal(in)
@@ -81,6 +86,9 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any) error
 		return err
 	}
 	request.Header.Set("Content-Type", "application/json")
+	if key != "" {
+		request.Header.Set("Idempotency-Key", key)
+	}
 	if c.token != "" {
 		request.Header.Set("Authorization", "Bearer "+c.token)
 	}
