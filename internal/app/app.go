@@ -50,7 +50,8 @@ func FromEnvironment(program config.Program) (Env, error) {
 }
 
 // Handler reads a program's configuration and makes its handler, for a main. A
-// start that cannot succeed ends the process, and says why in its log.
+// start that cannot succeed ends the process, and says why in its log, in a line
+// like every other: whoever looks for errors there must find it.
 func Handler[H any](program config.Program, newHandler func(context.Context, Env) (H, func() error, error)) H {
 	var handler H
 	limitMemory(os.Getenv)
@@ -59,7 +60,8 @@ func Handler[H any](program config.Program, newHandler func(context.Context, Env
 		handler, _, err = newHandler(context.Background(), env)
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		// The configuration, which may be what is wrong, says nothing of errors.
+		telemetry.NewJSON(os.Stdout, slog.LevelError).Error("the function cannot start", "function", string(program), "err", err)
 		os.Exit(1)
 	}
 	return handler

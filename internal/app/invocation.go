@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"runtime/debug"
 	"strconv"
 	"sync/atomic"
@@ -11,8 +12,9 @@ import (
 	"github.com/cronjobs/cronjobs/internal/telemetry"
 )
 
-// invoked gives a handler what every invocation has: connections that live, and
-// a line of metrics at its end.
+// invoked gives a handler what every invocation has: connections that live, a
+// line of metrics at its end, and one of its panic: the runtime, which ends the
+// process then, tells Lambda of it and not the log.
 func invoked[E, A any](env Env, db *sql.DB, handle func(context.Context, E) (A, error)) func(context.Context, E) (A, error) {
 	var ended atomic.Int64 // in ms, by the wall clock, which goes on in a frozen process
 	return func(ctx context.Context, event E) (A, error) {
@@ -23,6 +25,12 @@ func invoked[E, A any](env Env, db *sql.DB, handle func(context.Context, E) (A, 
 			thaw(ctx, db)
 		}
 		defer func() { ended.Store(env.Now().UnixMilli()) }()
+		defer func() {
+			if cause := recover(); cause != nil {
+				env.Log.ErrorContext(ctx, "panic", "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
+				panic(cause)
+			}
+		}()
 		if env.Metrics == nil {
 			return handle(ctx, event)
 		}

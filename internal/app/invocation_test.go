@@ -1,11 +1,15 @@
 package app
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"log/slog"
 	"net"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,6 +19,7 @@ import (
 
 	"github.com/cronjobs/cronjobs/internal/config"
 	"github.com/cronjobs/cronjobs/internal/execution"
+	"github.com/cronjobs/cronjobs/internal/mysql"
 	"github.com/cronjobs/cronjobs/internal/telemetry"
 )
 
@@ -201,6 +206,51 @@ func TestAThawWithoutConnectionsMakesNone(t *testing.T) {
 	thaw(t.Context(), db)
 	if stats := db.Stats(); stats.OpenConnections != 0 {
 		t.Errorf("%d connections", stats.OpenConnections)
+	}
+}
+
+// The runtime tells Lambda of a panic and ends the process; the log would not know.
+func TestAPanicIsLogged(t *testing.T) {
+	t.Parallel()
+	lines := new(record)
+	env := Env{Log: telemetry.NewJSON(lines, slog.LevelInfo)}.withDefaults()
+	db, err := mysql.Open(mysql.Options{Host: "127.0.0.1", Port: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	handle := invoked(env, db, func(context.Context, int) (int, error) { panic("a fault of ours") })
+	func() {
+		defer func() {
+			if cause := recover(); cause != "a fault of ours" {
+				t.Errorf("the runtime sees %v", cause)
+			}
+		}()
+		_, _ = handle(t.Context(), 1)
+	}()
+	var entry struct{ Level, Msg, Cause, Stack string }
+	told := lines.take()
+	if len(told) != 1 || json.Unmarshal(told[0], &entry) != nil || entry.Level != "ERROR" || entry.Cause != "a fault of ours" || !strings.Contains(entry.Stack, "TestAPanicIsLogged") {
+		t.Errorf("logged %s", told)
+	}
+}
+
+// A migration's error is its answer, which whoever does not wait for it never sees.
+func TestAMigrationsErrorIsLogged(t *testing.T) {
+	t.Parallel()
+	lines := new(record)
+	cfg := localConfig(t, config.Migrate)
+	cfg.DB.Port = 1
+	migrate, closeAll, err := NewMigrate(t.Context(), Env{Config: cfg, Log: telemetry.NewJSON(lines, slog.LevelInfo)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = closeAll() }()
+	if _, err := migrate(t.Context(), MigrateEvent{Command: "status"}); err == nil {
+		t.Error("no error")
+	}
+	if told := string(bytes.Join(lines.take(), nil)); !strings.Contains(told, `"level":"ERROR"`) || !strings.Contains(told, `"command":"status"`) {
+		t.Errorf("logged %s", told)
 	}
 }
 

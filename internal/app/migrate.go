@@ -78,7 +78,12 @@ func NewMigrate(ctx context.Context, env Env) (handler MigrateHandler, closeAll 
 	if err != nil {
 		return nil, nil, err
 	}
-	return invoked(env, db, func(ctx context.Context, event MigrateEvent) (MigrateResult, error) {
+	return invoked(env, db, func(ctx context.Context, event MigrateEvent) (_ MigrateResult, err error) {
+		defer func() {
+			if err != nil { // whoever invoked it may not have waited
+				env.Log.ErrorContext(ctx, "migrate", "command", event.Command, "err", err)
+			}
+		}()
 		began := time.Now()
 		defer func() { observeTime(ctx, telemetry.MigrationDuration, time.Since(began)) }()
 		switch event.Command {

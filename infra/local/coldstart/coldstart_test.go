@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -106,9 +107,23 @@ func TestMetricsThatAreMissingOrWrongAreErrors(t *testing.T) {
 
 func TestAStartThatFailsIsAnError(t *testing.T) {
 	t.Parallel()
-	j := &journey{stage: &stage{database: where{port: 3306}}, commands: newCommand(t)}
-	if _, err := j.start(t.Context(), api); err == nil || !strings.Contains(err.Error(), "DB_HOST: is required") {
-		t.Errorf("err = %v", err)
+	for _, f := range []function{api, tick, executor, migrate} {
+		j := &journey{stage: &stage{database: where{port: 3306}}, commands: newCommand(t)}
+		_, err := j.start(t.Context(), f)
+		if err == nil {
+			t.Fatalf("%s started", f.name)
+		}
+		// Queries find it among the errors, by its level.
+		var told []string
+		for line := range strings.Lines(err.Error()) {
+			var entry struct{ Time, Level, Service, Function, Err string }
+			if json.Unmarshal([]byte(line), &entry) == nil && entry.Level == "ERROR" && entry.Service == telemetry.Service && entry.Time != "" {
+				told = append(told, entry.Function+": "+entry.Err)
+			}
+		}
+		if len(told) != 1 || !strings.HasPrefix(told[0], f.name+": ") || !strings.Contains(told[0], "DB_HOST: is required") {
+			t.Errorf("%s: lines of errors %q; err = %v", f.name, told, err)
+		}
 	}
 }
 
