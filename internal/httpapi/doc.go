@@ -39,5 +39,6 @@
 // form. Check sees the fields that were well formed, the rest left at zero.
 // CheckRest is the same for inputs whose service finds all such faults itself:
 // it is called only where the form is at fault already, and so is CheckRestAt,
-// for rules that turn on the time.
+// for rules that turn on the time, and CheckRestIn, for those that turn on what is
+// stored.
 package httpapi

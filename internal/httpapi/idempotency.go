@@ -43,7 +43,7 @@ type repeatable interface{ repeatKey() string }
 // respond turns what a handler returns into an answer ready to be written,
 // serving a request that bears an Idempotency-Key once.
 func respond[I any, A answer](ctx context.Context, s *server, in *I, handle func(context.Context, *I) (A, error)) (encoded, error) {
-	if err := faultsOf(ctx, in, s.now()); err != nil {
+	if err := faultsOf(ctx, s, in); err != nil {
 		return encoded{}, err
 	}
 	ctx = audit.By(ctx, actorOf(infoOf(ctx)))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/cronjobs/cronjobs/internal/apperr"
 	"github.com/cronjobs/cronjobs/internal/job"
 )
 
@@ -34,8 +35,21 @@ type createJobInput struct {
 	Body jobBody
 }
 
-// CheckRest finds the faults of the domain in a form that is at fault.
-func (in *createJobInput) CheckRest() error { return in.Body.input().Check(true) }
+// CheckRestIn finds the faults of the domain in a form that is at fault.
+func (in *createJobInput) CheckRestIn(ctx context.Context, s *server) error {
+	given := in.Body.input()
+	return orWithoutStore(s.Jobs.CheckNew(ctx, given), func() error { return given.Check(true) })
+}
+
+// orWithoutStore is what a check found, or, where the store could not be asked
+// or does not know the record, what is found without it: the form is at fault in
+// any case.
+func orWithoutStore(found error, otherwise func() error) error {
+	if found == nil || apperr.Is(found, apperr.Invalid) {
+		return found
+	}
+	return otherwise()
+}
 
 func (s *server) createJob(ctx context.Context, in *createJobInput) (One[jobView], error) {
 	created, err := s.createdJob(ctx, in)
@@ -82,8 +96,11 @@ type replaceJobInput struct {
 	Body jobBody
 }
 
-// CheckRest finds the faults of the domain in a form that is at fault.
-func (in *replaceJobInput) CheckRest() error { return in.Body.input().Check(false) }
+// CheckRestIn finds the faults of the domain in a form that is at fault.
+func (in *replaceJobInput) CheckRestIn(ctx context.Context, s *server) error {
+	given := in.Body.input()
+	return orWithoutStore(s.Jobs.CheckReplace(ctx, in.ID, given), func() error { return given.Check(false) })
+}
 
 func (s *server) replaceJob(ctx context.Context, in *replaceJobInput) (One[jobView], error) {
 	replaced, err := s.Jobs.Replace(ctx, in.ID, in.Body.input(), in.Versions())
@@ -99,8 +116,11 @@ type patchJobInput struct {
 	Body jobChange
 }
 
-// CheckRest finds the faults of the domain in a form that is at fault.
-func (in *patchJobInput) CheckRest() error { return in.Body.input().Check(false) }
+// CheckRestIn finds the faults of the domain in a form that is at fault.
+func (in *patchJobInput) CheckRestIn(ctx context.Context, s *server) error {
+	given := in.Body.input()
+	return orWithoutStore(s.Jobs.CheckPatch(ctx, in.ID, given), func() error { return given.Check(false) })
+}
 
 func (s *server) patchJob(ctx context.Context, in *patchJobInput) (One[jobView], error) {
 	patched, err := s.Jobs.Patch(ctx, in.ID, in.Body.input(), in.Versions())

@@ -40,8 +40,11 @@ func (b changeJobsBody) bulk() job.Bulk {
 	return bulk
 }
 
-// CheckRest finds the faults of the domain in a form that is at fault.
-func (in *changeJobsInput) CheckRest() error { return in.Body.bulk().Check() }
+// CheckRestIn finds the faults of the domain in a form that is at fault.
+func (in *changeJobsInput) CheckRestIn(ctx context.Context, s *server) error {
+	bulk := in.Body.bulk()
+	return orWithoutStore(s.Jobs.CheckMany(ctx, bulk), bulk.Check)
+}
 
 // changedJobs is what became of many jobs.
 type changedJobs struct {

@@ -154,6 +154,52 @@ func TestJobFaults(t *testing.T) {
 	}
 }
 
+// TestAllFaultsAtOnce lets a form be at fault beside what only the store knows.
+func TestAllFaultsAtOnce(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	category := d.category("Reports")
+	id := d.want(201, "POST", "/jobs", jobJSON("Nightly", category, `"headers":{"Authorization":"S3NTINEL"}`, `"body":"S3NTINEL"`, `"bodySecret":true`)).id()
+	full := func(category, url string, members ...string) string {
+		return `{"name":"Nightly","description":"A job of the tests","cronPattern":"0 2 * * *","categoryId":` + category + `,"url":"` + url + `"` + strings.Join(append([]string{""}, members...), ",") + `}`
+	}
+	kept := `"headers":{"Authorization":"********"}`
+	for name, c := range map[string]struct {
+		method, target, body string
+		want                 []string
+	}{
+		"create":                         {"POST", "/jobs", full("999999", "http://a.example/", `"timeout":1`), []string{"categoryId", "timeout"}},
+		"create, unknown field":          {"POST", "/jobs", full("999999", "ftp:", `"foo":1`, `"name2":2`), []string{"categoryId", "foo", "name2", "url"}},
+		"create, no category given":      {"POST", "/jobs", `{"name":"Other","timeout":1}`, []string{"categoryId", "cronPattern", "description", "timeout", "url"}},
+		"create, masked":                 {"POST", "/jobs", full(category, "http://a.example/", `"timeout":1`, kept), []string{"headers.Authorization", "timeout"}},
+		"replace":                        {"PUT", "/jobs/" + id, full("999999", "https://example.com/x", `"timeout":1`), []string{"categoryId", "timeout"}},
+		"replace, host changed":          {"PUT", "/jobs/" + id, full(category, "http://other.example/", `"timeout":1`, kept), []string{"headers.Authorization", "timeout"}},
+		"patch":                          {"PATCH", "/jobs/" + id, `{"categoryId":999999,"timeout":1}`, []string{"categoryId", "timeout"}},
+		"patch, host changed":            {"PATCH", "/jobs/" + id, `{"url":"http://other.example/","timeout":1,"foo":1}`, []string{"body", "foo", "headers.Authorization", "timeout"}},
+		"patch, no longer secret":        {"PATCH", "/jobs/" + id, `{"bodySecret":false,"timeout":1}`, []string{"bodySecret", "timeout"}},
+		"patch, only the form":           {"PATCH", "/jobs/" + id, `{"url":"https://example.com/y","timeout":1}`, []string{"timeout"}},
+		"unknown job":                    {"PATCH", "/jobs/999999", `{"url":"ftp:","timeout":1}`, []string{"timeout", "url"}},
+		"bulk, unknown category":         {"POST", "/jobs/bulk", `{"action":"move","ids":[` + id + `],"categoryId":999999}`, []string{"categoryId"}},
+		"bulk, unknown category and ids": {"POST", "/jobs/bulk", `{"action":"move","ids":[999998],"categoryId":999999}`, []string{"categoryId"}},
+		"bulk, form":                     {"POST", "/jobs/bulk", `{"action":"move","ids":[],"categoryId":999999,"foo":1}`, []string{"categoryId", "foo", "ids"}},
+		"bulk, twice":                    {"POST", "/jobs/bulk", `{"action":"move","ids":[5,5],"categoryId":999999}`, []string{"categoryId", "ids"}},
+	} {
+		got := d.want(400, c.method, c.target, c.body)
+		fields := sortedStrings(got.fields())
+		if name == "bulk, twice" {
+			for i := range fields {
+				fields[i], _, _ = strings.Cut(fields[i], "[")
+			}
+		}
+		if diff := cmp.Diff(c.want, fields); diff != "" {
+			t.Errorf("%s (-want +got):\n%s%s", name, diff, got.raw)
+		}
+	}
+	if got := d.want(200, "GET", "/jobs/"+id, ""); got.Header.Get("ETag") != `"1"` || d.total() != 1 {
+		t.Errorf("changed by what was refused: %v %s", got.Header, got.raw)
+	}
+}
+
 func TestJobSecretsAreNeverShown(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)

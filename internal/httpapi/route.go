@@ -66,6 +66,11 @@ type restChecker interface{ CheckRest() error }
 // timedRestChecker is a restChecker some of whose rules turn on the time.
 type timedRestChecker interface{ CheckRestAt(now time.Time) error }
 
+// storedRestChecker is a restChecker some of whose rules turn on what is stored.
+type storedRestChecker interface {
+	CheckRestIn(ctx context.Context, s *server) error
+}
+
 // hidden is what huma knows of an output: we write it ourselves.
 type hidden struct {
 	Body func(huma.Context)
@@ -130,7 +135,7 @@ func route[I any, A answer](s *server, method, path string, needs account.Role, 
 }
 
 // faultsOf is all faults of the input at once; nil where there are none.
-func faultsOf[I any](ctx context.Context, in *I, now time.Time) error {
+func faultsOf[I any](ctx context.Context, s *server, in *I) error {
 	taken := intakeOf(ctx)
 	if taken.raw {
 		return nil
@@ -146,7 +151,12 @@ func faultsOf[I any](ctx context.Context, in *I, now time.Time) error {
 		}
 	}
 	if c, ok := any(in).(timedRestChecker); ok && !taken.bodyLost && len(taken.faults) > 0 {
-		if err := taken.faults.merge(c.CheckRestAt(now)); err != nil {
+		if err := taken.faults.merge(c.CheckRestAt(s.now())); err != nil {
+			return err
+		}
+	}
+	if c, ok := any(in).(storedRestChecker); ok && !taken.bodyLost && len(taken.faults) > 0 {
+		if err := taken.faults.merge(c.CheckRestIn(ctx, s)); err != nil {
 			return err
 		}
 	}

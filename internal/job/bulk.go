@@ -79,7 +79,7 @@ type Outcome struct {
 // its outcome, in the order of the ids, and others go on. An error of the whole
 // means that nothing was changed.
 func (s *Service) ChangeMany(ctx context.Context, bulk Bulk) ([]Outcome, error) {
-	if err := bulk.Check(); err != nil {
+	if err := s.CheckMany(ctx, bulk); err != nil {
 		return nil, err
 	}
 	ctx = audit.Doing(ctx, bulkDeeds[bulk.Action])
@@ -113,6 +113,25 @@ func (s *Service) ChangeMany(ctx context.Context, bulk Bulk) ([]Outcome, error) 
 		all[i] = Outcome{ID: id, Err: outcomes[id]}
 	}
 	return all, nil
+}
+
+// CheckMany names the faults that can be seen without the stored jobs, that of a
+// category that does not exist among them.
+func (s *Service) CheckMany(ctx context.Context, bulk Bulk) error {
+	err := bulk.Check()
+	if bulk.Action != BulkMove || bulk.CategoryID == 0 {
+		return err
+	}
+	category, failed := s.store.FindCategory(ctx, bulk.CategoryID)
+	switch {
+	case failed != nil:
+		return failed
+	case category != nil:
+		return err
+	case err == nil:
+		return errNoCategory
+	}
+	return apperr.InvalidFields(append(fieldsOf(err), errNoCategory.Fields...))
 }
 
 // updateMany carries out a bulk for some jobs, as update does for one.

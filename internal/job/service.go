@@ -48,6 +48,36 @@ func (s *Service) Create(ctx context.Context, in Input, by int64) (Job, error) {
 	return created, nil
 }
 
+// CheckNew names the faults that Create would, of a form that is at fault
+// already: nothing is stored.
+func (s *Service) CheckNew(ctx context.Context, in Input) error {
+	category, err := s.store.FindCategory(ctx, value(in.CategoryID))
+	if err != nil {
+		return err
+	}
+	_, err = in.check(Defaults(), nil, category, s.now())
+	return err
+}
+
+// CheckReplace is CheckNew for Replace, CheckPatch for Patch.
+func (s *Service) CheckReplace(ctx context.Context, id int64, in Input) error {
+	return s.checkEdit(ctx, id, in, replaced)
+}
+
+// CheckPatch is CheckNew for Patch.
+func (s *Service) CheckPatch(ctx context.Context, id int64, in Input) error {
+	return s.checkEdit(ctx, id, in, func(current Job) Job { return current })
+}
+
+func (s *Service) checkEdit(ctx context.Context, id int64, in Input, base func(current Job) Job) error {
+	now := s.now()
+	_, err := s.store.UpdateJob(ctx, id, value(in.CategoryID), now, func(current Job, category *CategoryRef) (Change, error) {
+		_, err := in.check(base(current), &current.Request, category, now)
+		return Change{Nothing: true}, err
+	})
+	return err
+}
+
 // Get reads a job. Its secrets may be masked; show Request.Masked to people.
 func (s *Service) Get(ctx context.Context, id int64) (Job, error) {
 	return s.store.GetJob(ctx, id, s.now())

@@ -16,6 +16,8 @@ type Store interface {
 	// kept from changing, in the same transaction; nil when it does not exist.
 	// decide may be called more than once.
 	CreateJob(ctx context.Context, categoryID int64, decide func(category *CategoryRef) (Job, error)) (Job, error)
+	// FindCategory reads a category; nil when it does not exist.
+	FindCategory(ctx context.Context, id int64) (*CategoryRef, error)
 	// UpdateJob carries out what decide makes of the job, which is locked
 	// meanwhile, with all its effects on waiting runs in one transaction.
 	// category is the one that categoryID names, or the job's own at 0.

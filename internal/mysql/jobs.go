@@ -64,6 +64,15 @@ func (s *Jobs) CreateJob(ctx context.Context, categoryID int64,
 	return created, err
 }
 
+// FindCategory reads a category.
+func (s *Jobs) FindCategory(ctx context.Context, id int64) (category *job.CategoryRef, err error) {
+	err = inTx(ctx, s.db, func(tx *sql.Tx) error {
+		category, err = lockCategoryShared(ctx, tx, id)
+		return err
+	})
+	return category, err
+}
+
 func insertJob(ctx context.Context, tx *sql.Tx, seal *sealer, j job.Job) (int64, error) {
 	id, err := insertID(ctx, tx, dialect.Insert("jobs").Rows(jobRecord(j)))
 	if err != nil {
