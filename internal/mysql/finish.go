@@ -117,7 +117,7 @@ func lockHeld(ctx context.Context, tx *sql.Tx, all []finishing) ([]finishing, er
 	locked, err := queryAllSQL(ctx, tx, func(rows *sql.Rows) (s start, err error) {
 		err = rows.Scan(&s.id, &s.fence)
 		return s, err
-	}, "SELECT id, fence FROM executions WHERE id IN ("+placeholders(len(idArgs))+
+	}, "SELECT id, fence FROM executions FORCE INDEX (PRIMARY) WHERE id IN ("+placeholders(len(idArgs))+
 		") AND status = 'running' AND (id, fence) IN ("+tuples(len(all), 2)+") ORDER BY id FOR UPDATE", slices.Concat(idArgs, pairs)...)
 	if err != nil {
 		return nil, err
@@ -322,7 +322,8 @@ func errorMessage(f finishing) any {
 }
 
 // updateRows sets columns of locked rows; the fence is compared once more, for
-// an engine whose lock might not hold.
+// an engine whose lock might not hold. The key is named as in updateRunning: by
+// the index of what runs, others' rows would be locked too.
 func updateRows(ctx context.Context, tx *sql.Tx, rows []finishing, columns []column) error {
 	if len(rows) == 0 {
 		return nil
@@ -331,7 +332,7 @@ func updateRows(ctx context.Context, tx *sql.Tx, rows []finishing, columns []col
 		query strings.Builder
 		args  []any
 	)
-	query.WriteString("UPDATE executions SET ")
+	query.WriteString("UPDATE executions FORCE INDEX (PRIMARY) SET ")
 	for i, c := range columns {
 		if i > 0 {
 			query.WriteString(", ")
