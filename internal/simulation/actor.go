@@ -23,6 +23,8 @@ type actor struct {
 	frozen time.Time
 	// held actors let all others go first until this step.
 	held int
+	// backlog: it was told that the queue is behind.
+	backlog bool
 	// stalled is how long it could have moved and did not.
 	stalled time.Duration
 	// skew is how far its clock is ahead.

@@ -45,6 +45,7 @@ func (s *simulation) observe(ctx context.Context) {
 		}
 	}
 	s.checkTogether(now)
+	s.checkAttempts(before, now)
 	for _, id := range slices.Sorted(maps.Keys(now.jobRows)) {
 		if j := before.jobRows[id]; j != nil {
 			s.checkJob(before, now, j, now.jobRows[id])
@@ -63,6 +64,7 @@ func (s *simulation) checkRow(before, now snapshot, was, is *row) {
 	if *was == *is {
 		return
 	}
+	s.checkResend(was, is)
 	if was.status != is.status || was.attempt != is.attempt {
 		s.note("%s → %s", was.status, is)
 	}
@@ -79,6 +81,7 @@ func (s *simulation) checkRow(before, now snapshot, was, is *row) {
 	case was.status.Terminal():
 		s.find("I4", "it was %s before: %s", was.status, is)
 	case was.status.Waiting() && is.status == execution.Running:
+		s.running[is.id] = time.Now()
 		s.checkStart(before, was, is)
 	case was.status == execution.Running && is.status == execution.Running:
 		s.find("I9", "started while running: %s", is)
@@ -145,6 +148,10 @@ func (s *simulation) checkMissed(now snapshot, j *jobRow, is *row) {
 	}
 }
 
+// longOverlap is how long a run must have been under way for another of its job
+// to see it in time, whoever made it.
+const longOverlap = 20 * time.Second
+
 // checkStart checks a row that has become running, against what was committed
 // before.
 func (s *simulation) checkStart(before snapshot, was, is *row) {
@@ -161,6 +168,12 @@ func (s *simulation) checkStart(before snapshot, was, is *row) {
 	}
 	if is.attempt > asked.retries+1 {
 		s.find("I8", "%d retries are allowed: %s", asked.retries, is)
+	}
+	for _, other := range before.rows {
+		if began := s.running[other.id]; asked.skip && is.attempt == 1 && other.job == is.job && other.id != is.id && other.status == execution.Running &&
+			time.Since(began) > longOverlap && !s.committer.faulty {
+			s.find("I6", "started although execution %d runs since %s: %s", other.id, clockTime(began), is)
+		}
 	}
 	if !is.lease.Valid {
 		s.find("lease", "leased until %s: %s", is.lease.V, is)
@@ -209,6 +222,29 @@ func (s *simulation) checkFinish(before, now snapshot, was, is *row) {
 	}
 	if is.status.Terminal() && is.slot.Valid {
 		s.find("I6", "it still holds its slot: %s", is)
+	}
+}
+
+// checkAttempts checks that a call is recorded once.
+func (s *simulation) checkAttempts(before, now snapshot) {
+	for k, a := range now.attempts {
+		if a.again && !before.attempts[k].again {
+			s.find("I3", "attempt %d of execution %d under fence %d is recorded twice", k.attempt, k.execution, k.fence)
+		}
+	}
+}
+
+// checkResend checks that a message that seems lost is missed ever more patiently,
+// and not at all beside a backlog.
+func (s *simulation) checkResend(was, is *row) {
+	if was.status != execution.Queued || is.resends != was.resends+1 {
+		return
+	}
+	if pause := is.resend.V.Sub(was.resend.V); pause < min(dispatch.ResendFirst<<min(was.resends, 10), dispatch.ResendMost) {
+		s.find("resends", "looked at again %s after the %d. time: %s", pause, was.resends+1, is)
+	}
+	if a := s.committer; a != nil && a.backlog {
+		s.find("resends", "%s sends again although the queue is behind: %s", a, is)
 	}
 }
 

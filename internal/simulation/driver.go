@@ -38,6 +38,7 @@ type simulation struct {
 	queue     []*message
 	calls     []*call
 	made      map[callKey]*call
+	running   map[int64]time.Time // since when executions run, where they do
 
 	step         int
 	faults       int
@@ -176,6 +177,7 @@ func (s *simulation) idle(now time.Time) {
 	if w := s.deadlocked(); w != nil {
 		s.note("%s %s – the engine ends it, for nobody can go on", w.actor, w.label)
 		s.deadlocks++
+		s.find("locks", "two hold each other up, as they take locks in different orders: %s, %s", w.actor, w.label)
 		for _, o := range s.waiting {
 			s.note("    %s %s", o.actor, o.label)
 		}
@@ -232,7 +234,7 @@ func (s *simulation) deadlocked() *parked {
 
 // setUp makes categories and jobs.
 func (s *simulation) setUp(ctx context.Context) error {
-	s.made = map[callKey]*call{}
+	s.made, s.running = map[callKey]*call{}, map[int64]time.Time{}
 	for _, table := range []string{"categories", "jobs", "executions"} {
 		// The tables are empty: two runs of a seed have the same ids, where the
 		// engine lets them.

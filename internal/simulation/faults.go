@@ -32,6 +32,7 @@ type Mood struct {
 	People  time.Duration // from one change to the next
 	Failing bool          // most calls fail
 	Skewed  bool          // every tick's clock is wrong
+	Backlog bool          // the queue says at times that it is behind
 	// Crowd lets people stop, run and delete one job above all.
 	Crowd bool
 }

@@ -28,12 +28,14 @@ type guard struct {
 	mood *simulation.Mood
 	// trusting: it is not a statement, but the look at the database's clock.
 	trusting bool
+	// hasty: it is the look at the queue's depth.
+	hasty bool
 	// seeds are known to miss it: on MariaDB, and where others differ on those.
 	seeds []uint64
 }
 
 func (g guard) options() simulation.Options {
-	return simulation.Options{Rewrite: g.without, Mood: g.mood, HoldAfter: g.hold, TrustClocks: g.trusting}
+	return simulation.Options{Rewrite: g.without, Mood: g.mood, HoldAfter: g.hold, TrustClocks: g.trusting, IgnoreBacklog: g.hasty}
 }
 
 // swap puts one text in the place of another.
@@ -72,11 +74,17 @@ func both(rewrites ...func(string) string) func(string) string {
 
 var leaseTerm = regexp.MustCompile(`lease_until = CAST\((CASE .*? END) AS DATETIME\(3\)\)`)
 
+var resendTerm = regexp.MustCompile(`resend_after = CAST\((CASE .*? END)\s+AS DATETIME\(3\)\)`)
+
 var claimed = regexp.MustCompile(`AND (\(id, version, next_run_at\) IN \(.*\))$`)
 
 // ignoredHint is an engine that does not know SKIP LOCKED, nor locks rows that
 // are read for it.
 var ignoredHint = swap(" FOR UPDATE SKIP LOCKED", "")
+
+// unordered leaves it to the engine by which index statements find executions,
+// and thereby in which order it locks them, and which others.
+var unordered = swap(" FORCE INDEX (PRIMARY)", "")
 
 // Days on which a guard is needed often.
 var (
@@ -87,6 +95,12 @@ var (
 	edited = &simulation.Mood{Frozen: 0.01, Doubled: 0.3, Held: 0.15, People: time.Second}
 	// Messages are lost.
 	lossy = &simulation.Mood{Faults: 0.1, People: 20 * time.Second}
+	// The queue is behind, and loses messages.
+	behind = &simulation.Mood{Faults: 0.1, People: 20 * time.Second, Backlog: true}
+	// Overlaps are allowed and forbidden while slow calls are under way.
+	overlapping = &simulation.Mood{Held: 0.05, People: 2 * time.Second, Failing: true}
+	// Connections break.
+	broken = &simulation.Mood{Faults: 0.06, People: 20 * time.Second, Failing: true}
 	// Clocks are wrong.
 	skewed = &simulation.Mood{Skewed: true, People: 30 * time.Second, Failing: true}
 )
@@ -136,7 +150,15 @@ var guards = map[string]guard{
 	"what may live again":          {without: swap("IF(status = 'cancelled' AND fence = 0,", "IF(status <> 'running',"), mood: edited, seeds: []uint64{2, 3}},
 	"the status of what is queued": {without: swap("WHERE status = 'pending' AND id IN", "WHERE id IN"), seeds: []uint64{1}},
 	"the look at the clocks":       {trusting: true, mood: skewed, seeds: []uint64{3, 2}},
-	"the lock of a run's job":      {without: swap("SELECT id FROM jobs WHERE id = ? LOCK IN SHARE MODE", "SELECT id FROM jobs WHERE id = ?"), races: true, mood: &simulation.Crowd, hold: "SELECT j.id, r.revision, j.lane, ", seeds: []uint64{5, 4, 2}},
+	"the growing pause between resends": {without: func(q string) string {
+		return resendTerm.ReplaceAllString(q, "resend_after = LEAST(DATE_ADD(resend_after, INTERVAL 60 SECOND), CAST($1 AS DATETIME(3)))")
+	}, mood: lossy, seeds: []uint64{1}},
+	"the look at the queue's depth":      {hasty: true, mood: behind, seeds: []uint64{1}},
+	"the runs that hold no slot":         {without: swap("(slot_job_id IS NOT NULL OR status = 'running')", "slot_job_id IS NOT NULL"), mood: overlapping, seeds: []uint64{18}},
+	"the own record of a lost answer":    {without: swap("FROM attempts a\n\t\tJOIN executions e ON e.id = a.execution_id WHERE a.late = 0", "FROM attempts a\n\t\tJOIN executions e ON e.id = a.execution_id WHERE FALSE"), mood: broken, seeds: []uint64{1}},
+	"the claim before an edit":           {without: swap("SELECT next_run_at <= ? FROM jobs", "SELECT FALSE AND next_run_at <= ? FROM jobs"), mood: edited, seeds: []uint64{1}},
+	"the order in which rows are locked": {without: unordered, races: true, seeds: []uint64{53}},
+	"the lock of a run's job":            {without: swap("SELECT id FROM jobs WHERE id = ? LOCK IN SHARE MODE", "SELECT id FROM jobs WHERE id = ?"), races: true, mood: &simulation.Crowd, hold: "SELECT j.id, r.revision, j.lane, ", seeds: []uint64{5, 4, 2}},
 }
 
 // tries is how many seeds may miss a guard's absence, and daysWithout how many
@@ -211,7 +233,7 @@ func TestWithEveryGuardItHolds(t *testing.T) {
 			// The first is enough: make simulate lives through many days with every guard.
 			for _, seed := range g.seeds[:min(len(g.seeds), 1)] {
 				opts := g.options()
-				opts.Seed, opts.Rewrite, opts.TrustClocks = seed, nil, false
+				opts.Seed, opts.Rewrite, opts.TrustClocks, opts.IgnoreBacklog = seed, nil, false, false
 				simulation.Check(t, opts)
 			}
 		})

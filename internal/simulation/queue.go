@@ -63,8 +63,17 @@ func (l lane) Depth(ctx context.Context) (int, error) {
 	if a := actorOf(ctx); a != nil && a.crashed {
 		return 0, errCrashed
 	}
+	if a := actorOf(ctx); a != nil && l.s.mood.Backlog && !l.s.healed {
+		// Of every other tick.
+		if a.backlog = a.number%2 == 0; a.backlog && !l.s.opts.IgnoreBacklog {
+			return deep, nil
+		}
+	}
 	return len(l.s.visible(time.Now())), nil
 }
+
+// deep is more messages than a queue that is not behind has.
+const deep = 10_000
 
 // visible are the messages that can be received.
 func (s *simulation) visible(now time.Time) []*message {

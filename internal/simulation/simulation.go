@@ -46,6 +46,8 @@ type Options struct {
 	HoldAfter string
 	// TrustClocks makes the database's clock seem right to everybody.
 	TrustClocks bool
+	// IgnoreBacklog makes the queue never seem behind to anybody.
+	IgnoreBacklog bool
 	// Trace shows the whole run, found fault or not.
 	Trace io.Writer
 	// At is the migrated database to use; nil takes one from mysqltest.

@@ -35,6 +35,7 @@ type row struct {
 	missedCount     sql.Null[int64]
 	reason, failure sql.Null[string]
 	resend          sql.Null[time.Time]
+	resends         int
 }
 
 func (r *row) String() string {
@@ -79,7 +80,11 @@ type attemptKey struct {
 }
 
 // attemptRow is the record of an attempt that was not late.
-type attemptRow struct{ failure sql.Null[string] }
+type attemptRow struct {
+	failure sql.Null[string]
+	// again: it is recorded as late, too.
+	again bool
+}
 
 func (s *simulation) look(ctx context.Context) (now snapshot, err error) {
 	now = snapshot{
@@ -103,10 +108,10 @@ func (s *simulation) look(ctx context.Context) (now snapshot, err error) {
 		err = rows.Err()
 	}
 	read(`SELECT id, job_id, trigger_type, status, attempt, revision, fence, scheduled_for, occurrence_at, not_before, lease_until, slot_job_id,
-		missed_until, missed_count, reason, error_kind, resend_after FROM executions`, func(rows *sql.Rows) error {
+		missed_until, missed_count, reason, error_kind, resend_after, resends FROM executions`, func(rows *sql.Rows) error {
 		r := &row{}
 		err := rows.Scan(&r.id, &r.job, &r.trigger, &r.status, &r.attempt, &r.revision, &r.fence, &r.scheduled, &r.occurrence, &r.notBefore,
-			&r.lease, &r.slot, &r.missedUntil, &r.missedCount, &r.reason, &r.failure, &r.resend)
+			&r.lease, &r.slot, &r.missedUntil, &r.missedCount, &r.reason, &r.failure, &r.resend, &r.resends)
 		now.rows[r.id] = r
 		return err
 	})
@@ -132,10 +137,12 @@ func (s *simulation) look(ctx context.Context) (now snapshot, err error) {
 		now.requests[k] = r
 		return err
 	})
-	read("SELECT execution_id, attempt, fence, error_kind FROM attempts WHERE late = 0", func(rows *sql.Rows) error {
+	read(`SELECT a.execution_id, a.attempt, a.fence, a.error_kind, EXISTS(SELECT 1 FROM attempts b WHERE b.execution_id = a.execution_id
+		AND b.attempt = a.attempt AND b.fence = a.fence AND b.late = 1 AND b.started_at = a.started_at AND b.ended_at = a.ended_at)
+		FROM attempts a WHERE a.late = 0`, func(rows *sql.Rows) error {
 		var k attemptKey
 		var a attemptRow
-		err := rows.Scan(&k.execution, &k.attempt, &k.fence, &a.failure)
+		err := rows.Scan(&k.execution, &k.attempt, &k.fence, &a.failure, &a.again)
 		now.attempts[k] = a
 		return err
 	})
