@@ -108,8 +108,8 @@ chaos-short: ## Kill and cut off the real system in the quicker ways (a minute; 
 	$(TESTDB) env CHAOS=short go test -count=1 -timeout 10m -v $(ARGS) ./infra/local/chaos
 
 .PHONY: chaos
-chaos: ## Kill and cut off the real system in many ways, and check its promises (ten minutes; ENGINE=, ARGS='-run Name')
-	$(TESTDB) go test -count=1 -timeout 30m -v $(ARGS) ./infra/local/chaos -full
+chaos: ## Kill and cut off the real system in many ways, and check its promises (half an hour; ENGINE=, ARGS='-run Name')
+	$(TESTDB) go test -count=1 -timeout 60m -v $(ARGS) ./infra/local/chaos -full
 
 .PHONY: fmt
 fmt: ## Format the code

@@ -75,9 +75,9 @@ func TestDatabaseAwayForLongerThanALease(t *testing.T) {
 	s.createJobs(4, shortTimeout)
 	s.awaitCalls(8)
 	proxy.Set(chaos.LineFaults{Refuse: true})
-	s.run(60 * time.Second)
+	s.run(2 * time.Minute)
 	proxy.Set(chaos.LineFaults{})
-	s.check("database refuses for 60 s", chaos.Promise{MayDouble: true})
+	s.check("database refuses for two minutes", chaos.Promise{MayDouble: true})
 }
 
 // server is a database server of a scenario's own, which may be killed.

@@ -172,7 +172,7 @@ func TestHangingHoldsNoPlaces(t *testing.T) {
 	const (
 		// Two invocations of at most ten messages each.
 		hanging, places = 60, 2
-		hangs           = 45 * time.Second
+		hangs           = 30 * time.Second
 		// Generous, for a machine that is busy with other scenarios.
 		atMost = 20 * time.Second
 	)

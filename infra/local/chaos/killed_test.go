@@ -17,11 +17,57 @@ func TestSystemKilledBetweenStartAndCall(t *testing.T) {
 	p := s.start(settings)
 	s.createJobs(3, shortTimeout)
 	s.awaitCalls(6)
-	// Rows are taken 250 ms before their instant.
-	s.run(time.Until(time.Now().Truncate(time.Second).Add(1900 * time.Millisecond)))
-	s.kill(p)
-	s.start(settings)
+	// Rows are taken 250 ms before their instant: the kill comes with the first
+	// that is, and again where it came too late.
+	uncalled := 0
+	for try := 0; try < 10 && uncalled == 0; try++ {
+		s.await("a row that is taken ahead of its instant", time.Minute, func() bool {
+			return len(s.takenAhead()) > 0
+		})
+		s.kill(p) // and what is on the wire arrives
+		called := map[int64]bool{}
+		for _, c := range s.target.Calls() {
+			called[c.ExecutionID] = true
+		}
+		for _, id := range s.running() {
+			if !called[id] {
+				uncalled++
+			}
+		}
+		p = s.start(settings)
+	}
+	if uncalled == 0 {
+		t.Error("no kill came between start and call")
+	}
 	s.check("system killed between start and call", chaos.Promise{MayDouble: true})
+}
+
+// takenAhead are the executions that run and are not due yet.
+func (s *stage) takenAhead() []int64 {
+	return s.ids("SELECT id FROM executions WHERE status = 'running' AND scheduled_for > ?", time.Now().UTC().Add(50*time.Millisecond))
+}
+
+func (s *stage) running() []int64 { return s.ids("SELECT id FROM executions WHERE status = 'running'") }
+
+func (s *stage) ids(query string, args ...any) []int64 {
+	s.t.Helper()
+	rows, err := s.direct.QueryContext(s.t.Context(), query, args...)
+	if err != nil {
+		s.fatal("%v", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var ids []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			s.fatal("%v", err)
+		}
+		ids = append(ids, id)
+	}
+	if err := rows.Err(); err != nil {
+		s.fatal("%v", err)
+	}
+	return ids
 }
 
 func TestSystemKilledInMidCall(t *testing.T) {

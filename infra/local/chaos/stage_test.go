@@ -132,7 +132,7 @@ func (s *stage) await(what string, limit time.Duration, condition func() bool) {
 		if time.Now().After(deadline) {
 			s.fatal("not within %s: %s", limit, what)
 		}
-		s.run(20 * time.Millisecond)
+		s.run(10 * time.Millisecond)
 	}
 }
 
