@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/execution"
+	"github.com/cronjobs/cronjobs/internal/job"
 )
 
 // UserAgent names the product to targets.
@@ -57,7 +58,7 @@ func (c *Client) Call(ctx context.Context, call Call) (execution.Attempt, time.D
 	ctx, cancel := context.WithTimeoutCause(ctx, request.Timeout, errCallTimeout)
 	defer cancel()
 	// Not made before the call: it would make it late.
-	scrub := sync.OnceValue(func() *scrubber { return newScrubber(append(request.Secrets(), values...)) })
+	scrub := sync.OnceValue(func() *scrubber { return newScrubber(sent(request, values)) })
 	begun := time.Now()
 	response, phases, err := c.follow(withCall(ctx), call.Work, scrub) //nolint:bodyclose // read closes it
 	var retryAt string
@@ -84,6 +85,16 @@ func (c *Client) Call(ctx context.Context, call Call) (execution.Attempt, time.D
 	// an attempt end before it began.
 	attempt.EndedAt = attempt.StartedAt.Add(total.Truncate(time.Millisecond))
 	return attempt, retryAfter(retryAt, attempt.EndedAt)
+}
+
+// sent are the secrets that a request holds, and those of the workspace with what
+// they are made of.
+func sent(request job.Request, values []string) []string {
+	secrets := request.Secrets()
+	for _, value := range values {
+		secrets = append(append(secrets, value), job.SecretParts(value)...)
+	}
+	return secrets
 }
 
 // follow makes the request and the redirects that the job allows. It returns

@@ -47,7 +47,7 @@ func redirected(request *http.Request, response *http.Response, spec job.Request
 	next.URL, next.Host = target, target.Host
 	sameOrigin := origin(target) == origin(request.URL)
 	if !sameOrigin {
-		if carriesSecret(target.String(), scrub()) {
+		if scrub().holds(target.String()) {
 			return nil, secretError{"The target redirected to another host, with a secret in the address."}
 		}
 		dropCredentials(next.Header, spec)
@@ -75,22 +75,6 @@ func redirected(request *http.Request, response *http.Response, spec job.Request
 	}
 	setBody(next, payload(spec.Body))
 	return next, nil
-}
-
-// carriesSecret reports whether an address holds a secret, be it escaped more
-// than once: what was the value of a query often becomes one within a value.
-func carriesSecret(address string, scrub *scrubber) bool {
-	for range 4 {
-		if scrub.holds(address) {
-			return true
-		}
-		plain, err := url.PathUnescape(address)
-		if err != nil || plain == address {
-			return false
-		}
-		address = plain
-	}
-	return false
 }
 
 // origin is what a secret is bound to.

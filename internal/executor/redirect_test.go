@@ -325,8 +325,10 @@ func TestOrigin(t *testing.T) {
 // the address says, or that repeat in the new address what they were sent.
 func TestNoRedirectCarriesASecretToAnotherHost(t *testing.T) {
 	t.Parallel()
-	const value = "inner/Half+other=half&x"
+	const value = "in ner/Half+other=half&x"
 	other := listen(t, answering(ok, "Content-Length: 0\r\n\r\n"))
+	// As careful redirectors write what they read: spaces escaped, the rest as it is.
+	spaced := strings.ReplaceAll(value, " ", "%20")
 	twice := url.QueryEscape(url.QueryEscape(value))
 	for name, tc := range map[string]struct {
 		location string // OTHER is another host, HERE this one
@@ -337,6 +339,17 @@ func TestNoRedirectCarriesASecretToAnotherHost(t *testing.T) {
 		"in a query":                     {"http://OTHER/?next=" + url.QueryEscape(value), nil, execution.ErrBlockedSecret},
 		"escaped twice":                  {"http://OTHER/?next=" + twice, nil, execution.ErrBlockedSecret},
 		"escaped three times":            {"http://OTHER/?next=" + url.QueryEscape(twice), nil, execution.ErrBlockedSecret},
+		"before a bad escape":            {"http://OTHER/?next=" + spaced + "&p=%zz", nil, execution.ErrBlockedSecret},
+		"behind a bad escape":            {"http://OTHER/?p=%zz&next=" + spaced, nil, execution.ErrBlockedSecret},
+		"right behind one":               {"http://OTHER/?p=%" + spaced + "%", nil, execution.ErrBlockedSecret},
+		"escaped twice, before one":      {"http://OTHER/?next=" + twice + "%", nil, execution.ErrBlockedSecret},
+		"in base64, before one":          {"http://OTHER/?next=" + url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(value))) + "%zz", nil, execution.ErrBlockedSecret},
+		"with spaces as they are":        {"http://OTHER/?next=" + value, nil, execution.ErrBlockedSecret},
+		"in a fragment":                  {"http://OTHER/#" + url.PathEscape(value), nil, execution.ErrBlockedSecret},
+		"in small letters":               {"http://OTHER/?next=" + strings.ToLower(spaced), nil, execution.ErrBlockedSecret},
+		"as a part of the host":          {"http://HEADEROFTHEJOB.localhost/", headers("Authorization", "Bearer headerofthejob"), execution.ErrBlockedSecret},
+		"half of what is sent":           {"http://OTHER/?b=wordofthebody", func(w *executor.Work) { w.Request.Body, w.Request.BodySecret = []byte(`"a=b&p=wordofthebody"`), true }, execution.ErrBlockedSecret},
+		"more than can be looked for":    {"http://OTHER/", func(w *executor.Work) { w.Request.Body, w.Request.BodySecret = []byte(manySecrets(300)[300]), true }, execution.ErrBlockedSecret},
 		"in base64":                      {"http://OTHER/" + base64.URLEncoding.EncodeToString([]byte(value)), nil, execution.ErrBlockedSecret},
 		"in hexadecimal":                 {"http://OTHER/" + hex.EncodeToString([]byte(value)), nil, execution.ErrBlockedSecret},
 		"by an address without a scheme": {"//OTHER/" + url.PathEscape(value), nil, execution.ErrBlockedSecret},

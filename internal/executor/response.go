@@ -43,7 +43,7 @@ func read(response *http.Response, scrub *scrubber) (*execution.Response, error)
 			err = nil
 		}
 	}
-	body = scrub.body(body, truncated)
+	body = scrub.answer(response.Header, body, truncated)
 	if len(body) > execution.MaxResponseBody { // masks may be longer than what they hide
 		truncated = true
 		body = body[:execution.MaxResponseBody]

@@ -2,8 +2,6 @@ package job
 
 import (
 	"bytes"
-	"encoding/base64"
-	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -56,73 +54,20 @@ func (r Request) Masked() Request {
 }
 
 // Secrets returns the secret values that a call with this request sends, for
-// scrubbing what comes back: the values of secret headers, and for a secret
-// body each string in it (a body that is not JSON counts as one).
+// scrubbing what comes back: the values of secret headers and a secret body, and
+// what each of them is made of.
 func (r Request) Secrets() []string {
 	var secrets []string
 	for name, value := range r.Headers {
-		if !IsSecretHeader(name, r.SecretHeaders) || value == "" {
-			continue
-		}
-		secrets = append(secrets, value)
-		// "Bearer abc": the credential alone must not come back either.
-		scheme, credential, found := strings.Cut(value, " ")
-		if credential = strings.TrimSpace(credential); !found || credential == "" {
-			continue
-		}
-		secrets = append(secrets, credential)
-		if strings.EqualFold(scheme, "Basic") {
-			secrets = append(secrets, basicParts(credential)...)
+		if IsSecretHeader(name, r.SecretHeaders) && value != "" {
+			secrets = append(append(secrets, value), credentialParts(value)...)
 		}
 	}
 	if r.BodySecret && r.Body != nil {
-		secrets = append(secrets, bodyStrings(r.Body)...)
+		secrets = append(append(secrets, string(r.Body)), SecretParts(string(r.Body))...)
 	}
 	slices.Sort(secrets)
 	return slices.Compact(secrets)
-}
-
-// basicParts are what the credential of HTTP's Basic scheme is made of: the pair
-// and the password. A user's name alone is no secret.
-func basicParts(credential string) []string {
-	pair, err := base64.StdEncoding.DecodeString(credential)
-	if err != nil {
-		return nil
-	}
-	_, password, found := strings.Cut(string(pair), ":")
-	if !found || password == "" {
-		return nil
-	}
-	return []string{string(pair), password}
-}
-
-// bodyStrings is the body and every string value in it; names of fields are no
-// secret.
-func bodyStrings(body []byte) []string {
-	var value any
-	if err := json.Unmarshal(body, &value); err != nil {
-		return []string{string(body)}
-	}
-	found := []string{string(body)}
-	var walk func(any)
-	walk = func(value any) {
-		switch value := value.(type) {
-		case string:
-			if value != "" {
-				found = append(found, value)
-			}
-		case []any:
-			for _, one := range value {
-				walk(one)
-			}
-		case map[string]any:
-			for _, one := range value {
-				walk(one)
-			}
-		}
-	}
-	walk(value)
-	return found
 }
 
 // isMask reports whether a body is exactly the mask.
