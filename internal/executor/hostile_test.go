@@ -1,10 +1,13 @@
 package executor_test
 
 import (
+	"bufio"
 	"context"
 	"net"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/execution"
@@ -18,7 +21,7 @@ const ok = "HTTP/1.1 200 OK\r\n"
 func TestCallOfHostileTargets(t *testing.T) {
 	t.Parallel()
 	const (
-		soon = 150 * time.Millisecond // for calls that end by their timeout alone
+		soon = 150 * time.Millisecond // for calls that end by their timeout alone, whatever they have read until then
 		long = patience
 	)
 	for name, tc := range map[string]struct {
@@ -32,17 +35,10 @@ func TestCallOfHostileTargets(t *testing.T) {
 		"says nothing":             {script: answering(), timeout: soon, kind: execution.ErrTimeout, retryable: true},
 		"hangs in the status line": {script: answering("HTTP/1.1 20"), timeout: soon, kind: execution.ErrTimeout, retryable: true},
 		"hangs in the header":      {script: answering(ok, "X-A: b\r\n"), timeout: soon, kind: execution.ErrTimeout, retryable: true},
-		"hangs in the body":        {script: answering(ok, "Content-Length: 10\r\n\r\n", "12345"), timeout: soon, kind: execution.ErrTimeout, status: 200, retryable: true},
-		"hangs in a chunk":         {script: answering(ok, "Transfer-Encoding: chunked\r\n\r\n", "a\r\n12345"), timeout: soon, kind: execution.ErrTimeout, status: 200, retryable: true},
 		"drips the header": {timeout: soon, kind: execution.ErrTimeout, retryable: true, script: func(c *conn) {
 			c.request()
 			c.say(ok)
 			c.forever("X", 5*time.Millisecond)
-		}},
-		"drips the body": {timeout: soon, kind: execution.ErrTimeout, status: 200, retryable: true, script: func(c *conn) {
-			c.request()
-			c.say(ok, "\r\n")
-			c.forever(".", 5*time.Millisecond)
 		}},
 		"closes without reading":       {script: func(c *conn) { _ = c.Close() }, timeout: long, kind: execution.ErrReset, retryable: true},
 		"closes without an answer":     {script: func(c *conn) { c.request() }, timeout: long, kind: execution.ErrReset, retryable: true},
@@ -52,7 +48,6 @@ func TestCallOfHostileTargets(t *testing.T) {
 		"closes between chunks":        {script: func(c *conn) { c.request(); c.say(ok, "Transfer-Encoding: chunked\r\n\r\n", "1\r\na\r\n") }, timeout: long, kind: execution.ErrReset, status: 200, retryable: true},
 		"resets without an answer":     {script: func(c *conn) { c.request(); c.reset() }, timeout: long, kind: execution.ErrReset, retryable: true},
 		"resets in the header":         {script: func(c *conn) { c.request(); c.say(ok, "X-A: "); c.reset() }, timeout: long, kind: execution.ErrReset, retryable: true},
-		"resets in the body":           {script: resetInBody, timeout: long, kind: execution.ErrReset, status: 200, retryable: true},
 		"answers garbage":              {script: answering(evil, "\x00\xff\r\n\r\n"), timeout: long, kind: execution.ErrProtocol, retryable: true},
 		"answers an empty line":        {script: answering("\r\n\r\n"), timeout: long, kind: execution.ErrProtocol, retryable: true},
 		"answers another protocol":     {script: answering("SSH-2.0-", evil, "\r\n"), timeout: long, kind: execution.ErrProtocol, retryable: true},
@@ -99,14 +94,9 @@ func TestCallOfHostileTargets(t *testing.T) {
 		"interim answers, then none":   {script: answering("HTTP/1.1 100 Continue\r\n\r\n"), timeout: soon, kind: execution.ErrTimeout, retryable: true},
 		"switches protocols and hangs": {script: answering("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"), timeout: long, kind: execution.ErrProtocol, retryable: true},
 		"switches protocols, badly":    {script: answering("HTTP/1.1 101 Switching Protocols\r\n\r\n"), timeout: long, kind: execution.ErrProtocol, retryable: true},
-		"a failure that drips its body": {timeout: soon, kind: execution.ErrHTTPStatus, status: 404, script: func(c *conn) {
-			c.request()
-			c.say("HTTP/1.1 404 ", evil, "\r\n\r\n")
-			c.forever(".", 5*time.Millisecond)
-		}},
-		"a failure cut off":  {script: func(c *conn) { c.request(); c.say("HTTP/1.1 503 Busy\r\nContent-Length: 9\r\n\r\n1") }, timeout: long, kind: execution.ErrHTTPStatus, status: 503, retryable: true},
-		"an unknown status":  {script: answering("HTTP/1.1 799 ", evil, "\r\nContent-Length: 0\r\n\r\n"), timeout: long, kind: execution.ErrHTTPStatus, status: 799, retryable: true},
-		"not modified, body": {script: answering("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n12345"), timeout: long, kind: execution.ErrHTTPStatus, status: 304},
+		"a failure cut off":            {script: func(c *conn) { c.request(); c.say("HTTP/1.1 503 Busy\r\nContent-Length: 9\r\n\r\n1") }, timeout: long, kind: execution.ErrHTTPStatus, status: 503, retryable: true},
+		"an unknown status":            {script: answering("HTTP/1.1 799 ", evil, "\r\nContent-Length: 0\r\n\r\n"), timeout: long, kind: execution.ErrHTTPStatus, status: 799, retryable: true},
+		"not modified, body":           {script: answering("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n12345"), timeout: long, kind: execution.ErrHTTPStatus, status: 304},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -123,13 +113,88 @@ func TestCallOfHostileTargets(t *testing.T) {
 	}
 }
 
-// resetInBody gives the client time to see the header before the reset
-// overtakes it.
-func resetInBody(c *conn) {
-	c.request()
-	c.say(ok, "Content-Length: 100000\r\n\r\n", strings.Repeat("x", 50000))
-	time.Sleep(50 * time.Millisecond)
-	c.reset()
+// TestCallOfTargetsThatHangInTheBody has calls end by their timeout after they
+// have read the header. The time is not the wall's, nor the network real, so that
+// no load makes the header come later than the timeout.
+func TestCallOfTargetsThatHangInTheBody(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		script    func(c *conn)
+		kind      execution.ErrorKind
+		status    int
+		retryable bool
+	}{
+		"hangs in the body": {answering(ok, "Content-Length: 10\r\n\r\n", "12345"), execution.ErrTimeout, 200, true},
+		"hangs in a chunk":  {answering(ok, "Transfer-Encoding: chunked\r\n\r\n", "a\r\n12345"), execution.ErrTimeout, 200, true},
+		"drips the body": {func(c *conn) {
+			c.request()
+			c.say(ok, "\r\n")
+			c.forever(".", 5*time.Millisecond)
+		}, execution.ErrTimeout, 200, true},
+		"a failure that drips its body": {func(c *conn) {
+			c.request()
+			c.say("HTTP/1.1 404 ", evil, "\r\n\r\n")
+			c.forever(".", 5*time.Millisecond)
+		}, execution.ErrHTTPStatus, 404, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var scripts sync.WaitGroup
+				defer scripts.Wait()
+				transport := newTransport(t, executor.ClientOptions{})
+				transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
+					ours, theirs := net.Pipe()
+					scripts.Go(func() {
+						defer func() { _ = theirs.Close() }()
+						tc.script(&conn{Conn: theirs, in: bufio.NewReader(theirs), target: &target{}})
+					})
+					return ours, nil
+				}
+				const limit = 30 * time.Second
+				attempt := call(t, executor.NewClient(transport, executor.WallClock{}), work("http://target.test/", timeout(limit)))
+				expect(t, attempt, tc.kind, tc.status, tc.retryable)
+				if took := attempt.EndedAt.Sub(attempt.StartedAt); took != limit {
+					t.Errorf("the call took %s, its timeout is %s", took, limit)
+				}
+			})
+		})
+	}
+}
+
+// watchedConn tells when its first bytes have been read.
+type watchedConn struct {
+	net.Conn
+	read func()
+}
+
+func (c watchedConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.read()
+	}
+	return n, err
+}
+
+// TestCallOfATargetThatResetsInTheBody resets when the client has the header, so
+// that the reset cannot overtake it.
+func TestCallOfATargetThatResetsInTheBody(t *testing.T) {
+	t.Parallel()
+	read := make(chan struct{})
+	target := listen(t, func(c *conn) {
+		c.request()
+		c.say(ok, "Content-Length: 100000\r\n\r\n", "x")
+		<-read
+		c.reset()
+	})
+	transport := newTransport(t, executor.ClientOptions{})
+	dial := transport.DialContext
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := dial(ctx, network, address)
+		return watchedConn{c, sync.OnceFunc(func() { close(read) })}, err
+	}
+	attempt := call(t, executor.NewClient(transport, executor.WallClock{}), work("http://"+target.addr+"/"))
+	expect(t, attempt, execution.ErrReset, 200, true)
 }
 
 // TestCallOfOddTargets calls targets that answer well enough.
