@@ -142,11 +142,12 @@ func abandoned(lost Lost, now time.Time) execution.Finish {
 		Kind:    execution.ErrInternal,
 		Message: "The worker that made this call stopped before it could record the outcome.",
 	}
+	f.Unknown = true
 	delay, again := lost.Retry.Next(f.Attempt.Attempt, execution.Outcome{Failure: f.Attempt.Failure}, rand.Float64())
 	if again {
 		f.Status, f.NotBefore = execution.Pending, now.Add(delay)
 	} else {
-		f.Status, f.Reason = execution.Abandoned, "the outcome is unknown"
+		f.Status, f.Reason = f.End(), execution.OutcomeUnknown
 	}
 	return f
 }

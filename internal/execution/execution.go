@@ -22,7 +22,7 @@ const (
 	Skipped   Status = "skipped"   // a rule of the job said not to run it
 	Missed    Status = "missed"    // too old when it was claimed
 	Cancelled Status = "cancelled" // the job was paused, edited or deleted first
-	Abandoned Status = "abandoned" // its worker vanished in mid-call: outcome unknown
+	Abandoned Status = "abandoned" // its worker vanished or had to stop in mid-call: outcome unknown
 )
 
 // Statuses are all states, in the order of an execution's life.

@@ -19,6 +19,9 @@ type Finish struct {
 	Attempt Attempt
 	// FirstStartedAt is when the first attempt's call began.
 	FirstStartedAt time.Time
+	// Unknown says that nobody knows how the call ended for its target, or
+	// whether it was made: its worker is gone, or had to stop.
+	Unknown bool
 	// Status is Success, Failed or Abandoned, or Pending for another attempt.
 	Status Status
 	Reason string
@@ -34,9 +37,26 @@ type Finished struct {
 	// outcome was appended to the attempts and changed nothing else.
 	Applied bool
 	// Status is the row's state afterwards, when applied. A retry of a job
-	// that was stopped meanwhile ends instead.
+	// that was stopped meanwhile ends instead, as End says.
 	Status Status
 }
+
+// End is the state of a run that fails and gets no other attempt.
+func (f Finish) End() Status {
+	if f.Unknown {
+		return Abandoned
+	}
+	return Failed
+}
+
+// OfTarget reports whether a failed run says something of its target: not where
+// the fault is ours.
+func (f Finish) OfTarget() bool {
+	return !f.Unknown && (f.Attempt.Failure == nil || f.Attempt.Failure.Kind != ErrInternal)
+}
+
+// OutcomeUnknown is the reason of a run that is abandoned.
+const OutcomeUnknown = "the outcome is unknown"
 
 // LeaseSlack is how much longer than the call's timeout a worker holds an
 // execution before it counts as lost.

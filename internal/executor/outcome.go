@@ -26,6 +26,7 @@ func decide(work Work, fence int, attempt execution.Attempt, retryAfter time.Dur
 	if attempt.Response != nil {
 		outcome.Status = attempt.Response.Status
 	}
+	f.Unknown = attempt.Failure != nil && attempt.Failure.Kind == execution.ErrCancelled
 	// A call that was very slow sends its own next attempt the slow way.
 	f.Lane = execution.LaneFor(work.Lane, execution.Pace(attempt.EndedAt.Sub(attempt.StartedAt)))
 	delay, again := work.Request.Retry.Next(work.Attempt, outcome, rand.Float64())
@@ -35,7 +36,10 @@ func decide(work Work, fence int, attempt execution.Attempt, retryAfter time.Dur
 	case again:
 		f.Status, f.NotBefore = execution.Pending, roundUp(attempt.EndedAt.Add(delay), retryGrain)
 	default:
-		f.Status = execution.Failed
+		f.Status = f.End()
+		if f.Unknown {
+			f.Reason = execution.OutcomeUnknown
+		}
 	}
 	return f
 }

@@ -221,7 +221,7 @@ func endRetriesOfStopped(ctx context.Context, tx *sql.Tx, held []finishing) erro
 	for _, f := range again {
 		j, ok := known[f.JobID]
 		if !ok || j.deleted || j.stopped && f.Trigger == execution.Schedule {
-			f.Finished.Status = execution.Failed
+			f.Finished.Status = f.End()
 		}
 	}
 	return nil

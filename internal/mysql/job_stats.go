@@ -13,7 +13,7 @@ import (
 // jobCounts is what a batch of outcomes adds to one job's statistics.
 type jobCounts struct {
 	total, success, failed int
-	streak                 int // final failures in a row at the batch's end
+	streak                 int // final failures of the target in a row at the batch's end
 	firstFailure           any
 	lastFailure            any
 	lastID, lastRunAt      any
@@ -78,6 +78,9 @@ func (c *jobCounts) add(f finishing) {
 		return
 	}
 	c.failed++
+	if !f.OfTarget() {
+		return // it neither goes on with a streak nor ends one
+	}
 	c.streak++
 	at := utc(f.Attempt.EndedAt)
 	c.lastFailure = at
@@ -89,6 +92,7 @@ func (c *jobCounts) add(f finishing) {
 // judged is a job whose statistics may ask for something.
 type judged struct {
 	id          int64
+	version     int
 	lane        execution.Lane
 	pace        int
 	failures    int
@@ -109,9 +113,9 @@ func (s *Executions) judgeJobs(ctx context.Context, now time.Time, held []finish
 	}
 	args := ids(held, func(f finishing) int64 { return f.JobID })
 	found, err := queryAllSQL(ctx, s.db, func(rows *sql.Rows) (j judged, err error) {
-		err = rows.Scan(&j.id, &j.lane, &j.pace, &j.failures, &j.first, &j.last)
+		err = rows.Scan(&j.id, &j.version, &j.lane, &j.pace, &j.failures, &j.first, &j.last)
 		return j, err
-	}, `SELECT s.job_id, j.lane, s.pace, s.consecutive_failures, s.first_failure_at, s.last_failure_at
+	}, `SELECT s.job_id, j.version, j.lane, s.pace, s.consecutive_failures, s.first_failure_at, s.last_failure_at
 		FROM job_stats s JOIN jobs j ON j.id = s.job_id WHERE s.job_id IN (`+placeholders(len(args))+`)
 		AND (s.consecutive_failures > 0 OR j.lane = 'slow' OR s.pace > 0)`, args...)
 	if err != nil {
@@ -119,11 +123,12 @@ func (s *Executions) judgeJobs(ctx context.Context, now time.Time, held []finish
 	}
 	for _, j := range found {
 		reason := s.limits.StopReason(j.failures, j.first.Time, j.last.Time)
-		if slices.Contains(gone, j.id) {
-			reason = execution.StoppedByTarget
+		version := j.version
+		if asked, ok := gone[j.id]; ok {
+			reason, version = execution.StoppedByTarget, asked
 		}
 		if reason != "" {
-			if err := s.stopJob(ctx, now, j.id, reason); err != nil {
+			if err := s.stopJob(ctx, now, j.id, version, reason); err != nil {
 				return err
 			}
 		}
@@ -137,10 +142,10 @@ func (s *Executions) judgeJobs(ctx context.Context, now time.Time, held []finish
 	return nil
 }
 
-// goneTargets tells the jobs whose target says that it is gone. An answer to an
+// goneTargets tells the jobs whose target says that it is gone, by their version. An answer to an
 // earlier request, of a replay or of a run that an edit overtook, says nothing of
 // the target that the job has now.
-func (s *Executions) goneTargets(ctx context.Context, held []finishing) ([]int64, error) {
+func (s *Executions) goneTargets(ctx context.Context, held []finishing) (map[int64]int, error) {
 	var said []finishing
 	for _, f := range held {
 		if f.Finished.Status == execution.Failed && s.limits.StoppedBy(f.Attempt.Response) {
@@ -151,9 +156,20 @@ func (s *Executions) goneTargets(ctx context.Context, held []finishing) ([]int64
 		return nil, nil
 	}
 	args := ids(said, func(f finishing) int64 { return f.ID })
-	jobs, err := queryAllSQL(ctx, s.db, scanInto[int64], `SELECT e.job_id FROM executions e
+	type row struct {
+		id      int64
+		version int
+	}
+	jobs, err := queryAllSQL(ctx, s.db, func(rows *sql.Rows) (r row, err error) {
+		err = rows.Scan(&r.id, &r.version)
+		return r, err
+	}, `SELECT j.id, j.version FROM executions e
 		JOIN jobs j ON j.id = e.job_id AND j.revision = e.revision WHERE e.id IN (`+placeholders(len(args))+")", args...)
-	return jobs, translate(err)
+	gone := map[int64]int{}
+	for _, j := range jobs {
+		gone[j.id] = j.version
+	}
+	return gone, translate(err)
 }
 
 // MarkSlow puts jobs into the slow lane. Their streak starts anew, or the next
@@ -176,11 +192,13 @@ func asksForJudgement(f finishing) bool {
 	return f.Finished.Status != execution.Success || f.Lane != execution.Fast || execution.Pace(f.Attempt.EndedAt.Sub(f.Attempt.StartedAt)) > 0
 }
 
-// stopJob makes an active job failed, as a pause would make it inactive.
-func (s *Executions) stopJob(ctx context.Context, now time.Time, id int64, reason string) error {
+// stopJob makes an active job failed, as a pause would make it inactive. One that
+// a person has changed since it was judged stays as it is: what was judged was
+// another target, or was resumed.
+func (s *Executions) stopJob(ctx context.Context, now time.Time, id int64, version int, reason string) error {
 	return inTx(ctx, s.db, func(tx *sql.Tx) error {
 		matched, err := execSQL(ctx, tx, `UPDATE jobs SET status = 'failed', status_reason = ?, next_run_at = NULL, version = version + 1,
-			updated_at = ? WHERE id = ? AND status = 'active' AND deleted_at IS NULL`, cut(reason, 500), utc(now), id)
+			updated_at = ? WHERE id = ? AND version = ? AND status = 'active' AND deleted_at IS NULL`, cut(reason, 500), utc(now), id, version)
 		if err != nil || matched == 0 {
 			return err
 		}
