@@ -8,10 +8,10 @@ package executor
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -70,6 +70,23 @@ type Work struct {
 	Broken error
 }
 
+// Ticket is one worker's claim to some works. It is the same in every try to
+// start them, so that what an earlier try has started, and could not tell, is
+// known for its own.
+type Ticket struct {
+	// Token is random. A running row that bears it was started with this ticket,
+	// and nobody has called it but who holds the ticket.
+	Token [16]byte
+	// Again: an earlier try ended in an error. It may have started some.
+	Again bool
+}
+
+// newTicket makes a ticket that nobody else has.
+func newTicket() (t Ticket) {
+	_, _ = rand.Read(t.Token[:]) // crypto/rand never fails
+	return t
+}
+
 // Started is what became of one Work in Start.
 type Started struct {
 	// Fence is the number of this start; 0 where the row did not start: it is
@@ -86,8 +103,9 @@ type Store interface {
 	Load(ctx context.Context, refs []execution.Ref) ([]Work, error)
 	// Start makes waiting rows running, each only if it is as it was read and
 	// its instant has come. The answer holds a Started for each work; beside
-	// an error it may be empty, or tell what had started before.
-	Start(ctx context.Context, now time.Time, works []Work) ([]Started, error)
+	// an error it may be empty, or tell of some. What became of the others is not
+	// known then: the same ticket, Again, brings what has started after all.
+	Start(ctx context.Context, now time.Time, ticket Ticket, works []Work) ([]Started, error)
 	// Finish applies transitions; see execution.Finish.
 	Finish(ctx context.Context, now time.Time, batch []execution.Finish) ([]execution.Finished, error)
 	// MarkSlow sends jobs' later executions the slow way.
@@ -277,10 +295,6 @@ func (r *run) whileAway(do func() error) error {
 	}
 }
 
-func anyStarted(started []Started) bool {
-	return slices.ContainsFunc(started, func(s Started) bool { return s.Fence != 0 || s.Skipped != "" })
-}
-
 // divide tells works that are of a kind from the others.
 func divide(works []Work, is func(Work) bool) (those, others []Work) {
 	for _, w := range works {
@@ -310,33 +324,60 @@ func (r *run) startAndCall(works []Work, startAt, at time.Time) error {
 	if err != nil {
 		return fmt.Errorf("wait for other calls: %w", err)
 	}
-	idle := len(works) // slots of works that do not start
-	defer func() { r.slots.give(idle) }()
-	var started []Started
-	startErr := r.whileAway(func() (err error) {
-		started, err = r.store.Start(r.records, latest(r.now(), at), works)
-		if anyStarted(started) {
-			return nil // what did not start is left to a tick
-		}
+	var calls sync.WaitGroup
+	ticket, open := newTicket(), works
+	err = r.whileAway(func() error {
+		started, err := r.store.Start(r.records, latest(r.now(), at), ticket, open)
+		ticket.Again = true
+		var running []beginning
+		running, open = r.sortStarted(open, started, err)
+		// What has started is called at its instant, even where others could not
+		// start. Where calls must end before it comes, they are made, fail as
+		// cancelled, and are recorded so.
+		calls.Go(func() {
+			_ = r.clock.SleepUntil(r.calls, at)
+			r.callAll(running)
+		})
 		return err
 	})
-	if startErr != nil {
-		startErr = fmt.Errorf("start: %w", startErr)
-		if len(started) == 0 {
-			return startErr
-		}
+	r.slots.give(len(open))
+	calls.Wait()
+	if err != nil {
+		return fmt.Errorf("start: %w", err)
 	}
-	// Where the calls must end before the instant comes, they are made, fail as
-	// cancelled, and are recorded so.
-	_ = r.clock.SleepUntil(r.calls, at)
-	// What has started is called even where others could not start.
-	for _, one := range started {
-		if one.Fence != 0 {
-			idle--
+	return nil
+}
+
+// beginning is a work that has started, under a fence.
+type beginning struct {
+	Work
+	fence int
+}
+
+// sortStarted tells works that have started from those of which nothing is known
+// for an error. Slots of the others are free again at once: calls that hang must
+// not hold them too.
+func (r *run) sortStarted(works []Work, started []Started, err error) (running []beginning, open []Work) {
+	idle := 0
+	for i, w := range works {
+		var one Started
+		if i < len(started) {
+			one = started[i]
 		}
+		switch {
+		case one.Fence != 0:
+			running = append(running, beginning{w, one.Fence})
+			continue
+		case one.Skipped != "":
+			r.reportSkipped(r.tracing(w), w, one.Skipped)
+		case err != nil:
+			open = append(open, w)
+			continue
+		}
+		idle++
 	}
-	r.callAll(works, started)
-	return startErr
+	r.slots.give(idle)
+	return running, open
 }
 
 // prepare lets the caller make its connections before the instant, where there
@@ -372,19 +413,13 @@ func (r *run) sendOn(works []Work) error {
 	return nil
 }
 
-// callAll makes the calls of the started works, side by side, and records them.
-func (r *run) callAll(works []Work, started []Started) {
+// callAll makes the calls of started works, side by side, and records them.
+func (r *run) callAll(running []beginning) {
 	var all sync.WaitGroup
-	for i, work := range works {
-		if started[i].Skipped != "" {
-			r.reportSkipped(r.tracing(work), work, started[i].Skipped)
-		}
-		if started[i].Fence == 0 {
-			continue
-		}
+	for _, one := range running {
 		all.Go(func() {
-			if err := r.callOne(work, started[i].Fence); err != nil {
-				r.parcel.cannotRecord(work.ID, err)
+			if err := r.callOne(one.Work, one.fence); err != nil {
+				r.parcel.cannotRecord(one.ID, err)
 			}
 		})
 	}

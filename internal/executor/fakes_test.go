@@ -18,6 +18,7 @@ type row struct {
 	work     executor.Work
 	status   execution.Status
 	fence    int
+	token    [16]byte // of who started it last
 	attempts []execution.Attempt
 	final    execution.Finish // the last transition that took effect
 }
@@ -35,6 +36,8 @@ type store struct {
 	onLoad   func(refs []execution.Ref) error
 	onStart  func(works []executor.Work) error
 	onFinish func(ctx context.Context, call int, batch []execution.Finish) error
+	// lose fails a start after its effect: the answer to its commit is lost.
+	lose func() error
 	// skip names rows that end as skipped at their start.
 	skip map[int64]string
 }
@@ -65,7 +68,7 @@ func (s *store) Load(_ context.Context, refs []execution.Ref) ([]executor.Work, 
 	return works, nil
 }
 
-func (s *store) Start(_ context.Context, now time.Time, works []executor.Work) ([]executor.Started, error) {
+func (s *store) Start(_ context.Context, now time.Time, ticket executor.Ticket, works []executor.Work) ([]executor.Started, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.starts++
@@ -78,14 +81,22 @@ func (s *store) Start(_ context.Context, now time.Time, works []executor.Work) (
 	for i, w := range works {
 		r := s.rows[w.ID]
 		switch {
+		case ticket.Again && r.status == execution.Running && r.token == ticket.Token:
+			r.fence++
+			started[i].Fence = r.fence
 		case !r.status.Waiting() || r.work.Attempt != w.Attempt || r.work.NotBefore.After(now):
 		case s.skip[w.ID] != "":
 			r.status = execution.Skipped
 			started[i].Skipped = s.skip[w.ID]
 		default:
-			r.status = execution.Running
+			r.status, r.token = execution.Running, ticket.Token
 			r.fence++
 			started[i].Fence = r.fence
+		}
+	}
+	if s.lose != nil {
+		if err := s.lose(); err != nil {
+			return nil, err
 		}
 	}
 	return started, nil

@@ -499,7 +499,7 @@ func (w *world) startOne(jobID int64) (executor.Work, int) {
 		if len(works) == 0 || works[0].JobID != jobID {
 			continue
 		}
-		started, err := w.store.Start(w.t.Context(), works[0].NotBefore, works)
+		started, err := w.store.Start(w.t.Context(), works[0].NotBefore, executor.Ticket{Token: [16]byte{1}}, works)
 		if err != nil || started[0].Fence == 0 {
 			w.t.Fatalf("start: %+v, %v", started, err)
 		}
@@ -815,7 +815,7 @@ func TestAStaleDuplicateEndsNoLaterAttempt(t *testing.T) {
 	}
 	w.exec("UPDATE executions SET attempt = 2 WHERE id = ?", works[0].ID)
 	w.exec("UPDATE executions SET status = 'running' WHERE id = ?", waiting[1].ID)
-	started, err := w.store.Start(t.Context(), works[0].NotBefore, works)
+	started, err := w.store.Start(t.Context(), works[0].NotBefore, executor.Ticket{Token: [16]byte{1}}, works)
 	if err != nil || started[0].Skipped != "" || started[0].Fence != 0 {
 		t.Errorf("start: %+v, %v", started, err)
 	}
@@ -841,7 +841,7 @@ func TestAJobThatMovedToAnActiveCategoryIsNotCancelled(t *testing.T) {
 	if _, err := w.jobs.Patch(t.Context(), j.ID, job.Input{CategoryID: &other.ID}, nil); err != nil {
 		t.Fatal(err)
 	}
-	started, err := w.store.Start(t.Context(), works[0].NotBefore, works)
+	started, err := w.store.Start(t.Context(), works[0].NotBefore, executor.Ticket{Token: [16]byte{1}}, works)
 	if err != nil || started[0].Fence != 0 {
 		t.Fatalf("start: %+v, %v", started, err)
 	}

@@ -132,7 +132,7 @@ func TestTheSlowLaneLimitsConcurrentRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	started, err := w.store.Start(t.Context(), works[0].NotBefore, works)
+	started, err := w.store.Start(t.Context(), works[0].NotBefore, executor.Ticket{Token: [16]byte{1}}, works)
 	if err != nil || started[0].Skipped != execution.LimitOfRuns || started[0].Fence != 0 {
 		t.Fatalf("a third run: %+v, %v", started, err)
 	}

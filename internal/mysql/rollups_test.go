@@ -184,7 +184,7 @@ func (w *world) lose() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if _, err := w.store.Start(w.t.Context(), w.Now(), works); err != nil {
+	if _, err := w.store.Start(w.t.Context(), w.Now(), executor.Ticket{Token: [16]byte{1}}, works); err != nil {
 		w.t.Fatal(err)
 	}
 	w.pass(90 * time.Second)

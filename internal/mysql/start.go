@@ -3,12 +3,12 @@ package mysql
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/execution"
@@ -81,11 +81,11 @@ func (s *Executions) openWorks(ctx context.Context, works []executor.Work) error
 	return nil
 }
 
-// Start makes waiting rows running. What was started is what is read back by a
-// fresh token: neither the number of changed rows nor the fence tells. Rows of
-// jobs that must not overlap also take their job's slot. With an error the
-// answer still tells what has started.
-func (s *Executions) Start(ctx context.Context, now time.Time, works []executor.Work) ([]executor.Started, error) {
+// Start makes waiting rows running. What was started is what is read back by
+// the ticket's token: neither the number of changed rows nor the fence tells.
+// Rows of jobs that must not overlap also take their job's slot. With an error
+// the answer still tells what is known to have started.
+func (s *Executions) Start(ctx context.Context, now time.Time, ticket executor.Ticket, works []executor.Work) ([]executor.Started, error) {
 	started := make([]executor.Started, len(works))
 	index := map[int64]int{}
 	var free, exclusive []executor.Work
@@ -105,32 +105,35 @@ func (s *Executions) Start(ctx context.Context, now time.Time, works []executor.
 		failures = append(failures, err)
 	}
 	if len(free) > 0 {
-		note(s.startGroup(ctx, now, free, false))
+		note(s.startGroup(ctx, now, ticket, free, false))
 	}
 	if len(exclusive) > 0 {
-		note(s.startExclusive(ctx, now, exclusive))
+		note(s.startExclusive(ctx, now, ticket, exclusive))
 	}
 	return started, errors.Join(failures...)
 }
 
 // startGroup starts works in one transaction and tells what became of those
 // that started or were skipped.
-func (s *Executions) startGroup(ctx context.Context, now time.Time, works []executor.Work, exclusive bool) (map[int64]executor.Started, error) {
+func (s *Executions) startGroup(ctx context.Context, now time.Time, ticket executor.Ticket, works []executor.Work, exclusive bool) (map[int64]executor.Started, error) {
 	works = slices.SortedFunc(slices.Values(works), func(a, b executor.Work) int { return cmp.Compare(a.ID, b.ID) })
-	token := make([]byte, 16)
-	_, _ = rand.Read(token) // crypto/rand never fails
 	var done map[int64]executor.Started
 	err := inTx(ctx, s.db, func(tx *sql.Tx) error {
 		done = nil
 		runnable, err := s.endUnwanted(ctx, tx, now, works)
-		if err != nil || len(runnable.start) == 0 && len(runnable.skipped) == 0 {
+		if err != nil {
 			return err
 		}
-		if len(runnable.start) > 0 {
-			if err := updateRunning(ctx, tx, now, token, runnable.start, exclusive); err != nil {
+		these := starting{ticket: ticket, fresh: runnable.start, all: runnable.start, exclusive: exclusive}
+		if ticket.Again {
+			// What an earlier try has started was not refused then.
+			these.all = works
+		}
+		if len(these.all) > 0 {
+			if err := updateRunning(ctx, tx, now, these); err != nil {
 				return err
 			}
-			if done, err = readStarted(ctx, tx, token, runnable.start); err != nil {
+			if done, err = readStarted(ctx, tx, these); err != nil {
 				return err
 			}
 		}
@@ -142,38 +145,11 @@ func (s *Executions) startGroup(ctx context.Context, now time.Time, works []exec
 		}
 		return nil
 	})
-	if err == nil || isDuplicateSlot(err) {
-		return done, err
+	if err != nil && !isDuplicateSlot(err) {
+		return nil, err
 	}
-	return s.startedAfterAll(ctx, token, works, err)
+	return done, err
 }
-
-// startedAfterAll decides after an error: perhaps only the answer to the commit
-// was lost, and the token tells. A database that has just broken its connection
-// is asked for some seconds: rows that started and are not called would wait
-// for the end of their lease.
-func (s *Executions) startedAfterAll(ctx context.Context, token []byte, works []executor.Work, cause error) (map[int64]executor.Started, error) {
-	for range readTries {
-		done, err := readStarted(ctx, s.db, token, works)
-		if err == nil {
-			if len(done) > 0 {
-				return done, nil
-			}
-			return nil, cause
-		}
-		select {
-		case <-ctx.Done():
-			return nil, cause
-		case <-time.After(readPause):
-		}
-	}
-	return nil, cause
-}
-
-const (
-	readTries = 10
-	readPause = 300 * time.Millisecond
-)
 
 // sorted are works by what becomes of them.
 type sorted struct{ start, skipped []executor.Work }
@@ -216,31 +192,55 @@ func (s *Executions) endUnwanted(ctx context.Context, tx *sql.Tx, now time.Time,
 	return result, err
 }
 
+// starting is what one statement starts.
+type starting struct {
+	ticket    executor.Ticket
+	fresh     []executor.Work // which may start
+	all       []executor.Work // which an earlier try may have started, too
+	exclusive bool            // they take their jobs' slots
+}
+
 // updateRunning names the key of the rows: by the index of what waits, which the
 // engine may take where little does, the rows would be locked in another order
 // than a second worker with the same message locks them.
-func updateRunning(ctx context.Context, tx *sql.Tx, now time.Time, token []byte, works []executor.Work, exclusive bool) error {
+//
+// What an earlier try of the same ticket has started is started anew, under
+// another fence and a fresh lease: that try may be minutes ago, and whoever has
+// found its lease ended must not end the row any more. A try whose commit is
+// still under way holds the rows' locks until it is seen.
+func updateRunning(ctx context.Context, tx *sql.Tx, now time.Time, s starting) error {
 	lease := newCase("id")
-	var compare []any
-	for _, w := range works {
+	for _, w := range s.all {
 		lease.when(w.ID, utc(now.Add(w.Request.Timeout+execution.LeaseSlack)))
-		compare = append(compare, w.ID, w.Attempt, w.Revision)
 	}
 	slot := "NULL"
-	if exclusive {
+	if s.exclusive {
 		slot = "job_id"
 	}
-	idArgs := ids(works, func(w executor.Work) int64 { return w.ID })
+	var which []string
+	var whichArgs []any
+	if len(s.fresh) > 0 {
+		which = append(which, `status IN ('pending', 'queued') AND not_before <= ?
+		AND (id, attempt, revision) IN (`+tuples(len(s.fresh), 3)+")")
+		whichArgs = append(whichArgs, utc(now))
+		for _, w := range s.fresh {
+			whichArgs = append(whichArgs, w.ID, w.Attempt, w.Revision)
+		}
+	}
+	if s.ticket.Again {
+		which = append(which, "status = 'running' AND claim_token = ?")
+		whichArgs = append(whichArgs, s.ticket.Token[:])
+	}
+	idArgs := ids(s.all, func(w executor.Work) int64 { return w.ID })
 	query := "UPDATE executions FORCE INDEX (PRIMARY) SET fence = fence + 1, claim_token = ?, lease_until = CAST(" + lease.end() + ` AS DATETIME(3)),
 		started_at = COALESCE(started_at, ?), slot_job_id = ` + slot + `, resend_after = NULL, updated_at = ?, status = 'running'
-		WHERE id IN (` + placeholders(len(idArgs)) + `) AND status IN ('pending', 'queued') AND not_before <= ?
-		AND (id, attempt, revision) IN (` + tuples(len(works), 3) + ")"
-	_, err := execSQL(ctx, tx, query, slices.Concat([]any{token}, lease.args, []any{utc(now), utc(now)}, idArgs, []any{utc(now)}, compare)...)
+		WHERE id IN (` + placeholders(len(idArgs)) + ") AND (" + strings.Join(which, " OR ") + ")"
+	_, err := execSQL(ctx, tx, query, slices.Concat([]any{s.ticket.Token[:]}, lease.args, []any{utc(now), utc(now)}, idArgs, whichArgs)...)
 	return err
 }
 
-func readStarted(ctx context.Context, q querier, token []byte, works []executor.Work) (map[int64]executor.Started, error) {
-	idArgs := ids(works, func(w executor.Work) int64 { return w.ID })
+func readStarted(ctx context.Context, q querier, s starting) (map[int64]executor.Started, error) {
+	idArgs := ids(s.all, func(w executor.Work) int64 { return w.ID })
 	type row struct {
 		id    int64
 		fence int
@@ -248,7 +248,7 @@ func readStarted(ctx context.Context, q querier, token []byte, works []executor.
 	rows, err := queryAllSQL(ctx, q, func(rows *sql.Rows) (r row, err error) {
 		err = rows.Scan(&r.id, &r.fence)
 		return r, err
-	}, "SELECT id, fence FROM executions WHERE id IN ("+placeholders(len(idArgs))+") AND claim_token = ? AND status = 'running'", append(idArgs, token)...)
+	}, "SELECT id, fence FROM executions WHERE id IN ("+placeholders(len(idArgs))+") AND claim_token = ? AND status = 'running'", append(idArgs, s.ticket.Token[:])...)
 	if err != nil {
 		return nil, err
 	}
@@ -302,7 +302,7 @@ func endWorks(ctx context.Context, tx *sql.Tx, now time.Time, works []executor.W
 //
 // A run that began while the job still allowed overlaps holds no slot; it is
 // seen by its status.
-func (s *Executions) startExclusive(ctx context.Context, now time.Time, works []executor.Work) (map[int64]executor.Started, error) {
+func (s *Executions) startExclusive(ctx context.Context, now time.Time, ticket executor.Ticket, works []executor.Work) (map[int64]executor.Started, error) {
 	done := map[int64]executor.Started{}
 	var failures []error
 	note := func(some map[int64]executor.Started, err error) {
@@ -317,22 +317,26 @@ func (s *Executions) startExclusive(ctx context.Context, now time.Time, works []
 	for _, w := range works {
 		// A retry has begun and holds its slot: what runs beside it without one
 		// began when overlaps were allowed.
-		if held[w.JobID] != 0 && w.Attempt == 1 {
-			note(s.skip(ctx, now, w, held[w.JobID]))
-		} else {
+		if held[w.JobID] == 0 || w.Attempt > 1 {
 			open = append(open, w)
+			continue
+		}
+		skipped, err := s.skip(ctx, now, w, held[w.JobID])
+		note(skipped, err)
+		if ticket.Again && err == nil && len(skipped) == 0 {
+			open = append(open, w) // it may have been started before
 		}
 	}
 	if len(open) == 0 {
 		return done, errors.Join(failures...)
 	}
-	started, err := s.startGroup(ctx, now, open, true)
+	started, err := s.startGroup(ctx, now, ticket, open, true)
 	if err == nil || !isDuplicateSlot(err) {
 		note(started, err)
 		return done, errors.Join(failures...)
 	}
 	for _, w := range open {
-		started, err := s.startGroup(ctx, now, []executor.Work{w}, true)
+		started, err := s.startGroup(ctx, now, ticket, []executor.Work{w}, true)
 		if isDuplicateSlot(err) {
 			if held, err = slotHolders(ctx, s.db, []executor.Work{w}); err == nil {
 				started, err = s.skip(ctx, now, w, held[w.JobID])

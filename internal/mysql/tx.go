@@ -253,11 +253,16 @@ func translate(err error) error {
 }
 
 // isAway reports an error of the connection or of the server's state rather
-// than of the statement: refused, reset, too many connections, shutting down,
-// read-only, or a password that is being changed.
+// than of the statement: refused, reset, cut off in mid-answer, too many
+// connections, shutting down, read-only, or a password that is being changed.
 func isAway(err error) bool {
-	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, driverpkg.ErrInvalidConn) {
-		return true
+	for _, broken := range []error{
+		driver.ErrBadConn, driverpkg.ErrInvalidConn,
+		driverpkg.ErrMalformPkt, driverpkg.ErrPktSync, driverpkg.ErrPktSyncMul, driverpkg.ErrBusyBuffer,
+	} {
+		if errors.Is(err, broken) {
+			return true
+		}
 	}
 	if isNetwork(err) {
 		return true

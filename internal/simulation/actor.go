@@ -19,6 +19,8 @@ type actor struct {
 	crashed bool
 	// faulty: something befell it, so that its work may be taken over.
 	faulty bool
+	// still: it stood still for so long that its leases may be over.
+	still bool
 	// frozen actors do not move before this instant.
 	frozen time.Time
 	// held actors let all others go first until this step.
@@ -33,6 +35,13 @@ type actor struct {
 }
 
 func (a *actor) String() string { return fmt.Sprintf("%s#%d", a.name, a.number) }
+
+// well reports whether it has had the time to do all that it began. What fails in
+// its hands because a connection breaks, it can do again.
+func (a *actor) well() bool { return !a.crashed && !a.still && time.Until(a.limit) > lastMoments }
+
+// lastMoments are the end of an executor's time, in which it calls no more.
+const lastMoments = 20 * time.Second
 
 func (a *actor) now() time.Time { return time.Now().Add(a.skew) }
 

@@ -82,9 +82,11 @@ func (s *simulation) checkRow(before, now snapshot, was, is *row) {
 		s.find("I4", "it was %s before: %s", was.status, is)
 	case was.status.Waiting() && is.status == execution.Running:
 		s.running[is.id] = time.Now()
+		s.starters[attemptKey{is.id, is.attempt, is.fence}] = s.committer
 		s.checkStart(before, was, is)
 	case was.status == execution.Running && is.status == execution.Running:
-		s.find("I9", "started while running: %s", is)
+		s.starters[attemptKey{is.id, is.attempt, is.fence}] = s.committer
+		s.checkStartedAgain(was, is)
 	case was.status == execution.Running:
 		s.checkFinish(before, now, was, is)
 	case is.status == execution.Queued && was.status == execution.Pending || was.status == is.status:
@@ -187,6 +189,17 @@ func (s *simulation) checkStart(before snapshot, was, is *row) {
 	}
 }
 
+// checkStartedAgain checks a running row that has changed: only who has started it,
+// and does not know that, may start it anew.
+func (s *simulation) checkStartedAgain(was, is *row) {
+	if is.token != was.token || is.attempt != was.attempt || is.revision != was.revision || is.slot != was.slot || !is.lease.Valid {
+		s.find("I9", "started while running: %s", is)
+	}
+	if c := s.made[callKey{is.id, is.attempt}]; c != nil {
+		s.find("I9", "started again after its call by %s: %s", c.actor, is)
+	}
+}
+
 // checkFinish checks a row that is no longer running.
 func (s *simulation) checkFinish(before, now snapshot, was, is *row) {
 	j := before.jobRows[is.job]
@@ -197,6 +210,9 @@ func (s *simulation) checkFinish(before, now snapshot, was, is *row) {
 	c := s.made[callKey{is.id, was.attempt}]
 	if record.failure.V == string(execution.ErrInternal) && c != nil && !c.actor.faulty {
 		s.find("lease", "taken from %s, which is well: %s", c.actor, is)
+	}
+	if a := s.starters[attemptKey{is.id, was.attempt, was.fence}]; c == nil && a != nil && a.well() {
+		s.find("lost", "%s, which is well, has started it and never called: %s", a, is)
 	}
 	switch is.status {
 	case execution.Pending:

@@ -39,6 +39,7 @@ type simulation struct {
 	calls     []*call
 	made      map[callKey]*call
 	running   map[int64]time.Time // since when executions run, where they do
+	starters  map[attemptKey]*actor
 
 	step         int
 	faults       int
@@ -48,6 +49,7 @@ type simulation struct {
 	nextTick     time.Time
 	nextPerson   time.Time
 	databaseSkew time.Duration
+	awayUntil    time.Time // the database, for everybody
 
 	jobIDs      []int64
 	categoryIDs []int64
@@ -208,7 +210,7 @@ func (s *simulation) pass1(d time.Duration) {
 		for _, w := range s.waiting {
 			// Twenty seconds are less than the slack of a lease.
 			if w.stalled += d; w.stalled > 15*time.Second {
-				w.faulty = true
+				w.faulty, w.still = true, true
 			}
 		}
 		s.mu.Unlock()
@@ -234,7 +236,7 @@ func (s *simulation) deadlocked() *parked {
 
 // setUp makes categories and jobs.
 func (s *simulation) setUp(ctx context.Context) error {
-	s.made, s.running = map[callKey]*call{}, map[int64]time.Time{}
+	s.made, s.running, s.starters = map[callKey]*call{}, map[int64]time.Time{}, map[attemptKey]*actor{}
 	for _, table := range []string{"categories", "jobs", "executions"} {
 		// The tables are empty: two runs of a seed have the same ids, where the
 		// engine lets them.

@@ -33,6 +33,7 @@ type Mood struct {
 	Failing bool          // most calls fail
 	Skewed  bool          // every tick's clock is wrong
 	Backlog bool          // the queue says at times that it is behind
+	Away    float64       // how often a connection that breaks is the database's, which is away for seconds
 	// Crowd lets people stop, run and delete one job above all.
 	Crowd bool
 }
@@ -48,6 +49,9 @@ func (s *simulation) chooseMood() Mood {
 		Held:    *pick(s, []float64{0, 0.03, 0.15}),
 		People:  *pick(s, []time.Duration{3 * time.Second, 8 * time.Second, 15 * time.Second}),
 		Failing: s.rng.IntN(3) == 0,
+	}
+	if s.opts.Seed%3 == 0 {
+		m.Away = 0.5
 	}
 	if s.opts.Mood != nil {
 		m = *s.opts.Mood
@@ -69,9 +73,13 @@ func (s *simulation) judge(w *parked) verdict {
 	if cold < s.mood.Frozen {
 		// It goes on with this step and then stands still for a while.
 		w.frozen = time.Now().Add(frozen)
-		w.faulty = true
+		w.faulty, w.still = true, true
 		s.faults++
 		s.note("%s stands still for %s", w.actor, frozen)
+		return v
+	}
+	if (w.seam == atStatement || w.seam == atCommit) && time.Now().Before(s.awayUntil) {
+		v.err = connectionError()
 		return v
 	}
 	if roll >= s.mood.Faults {
@@ -96,6 +104,26 @@ func (s *simulation) judge(w *parked) verdict {
 	v.err = connectionError()
 	if v.crash {
 		v.err = errCrashed
+	} else if w.seam == atStatement || w.seam == atCommit {
+		s.goAway(v.chosen)
 	}
 	return v
+}
+
+// An outage is longer than anybody waits by the way, and shorter than the slack of
+// a lease; the next one is not soon.
+const (
+	outageLeast   = 3500 * time.Millisecond
+	outageMost    = 8 * time.Second
+	betweenOutage = time.Minute
+)
+
+// goAway may take the database away from everybody.
+func (s *simulation) goAway(chosen uint64) {
+	if float64(chosen%1000)/1000 >= s.mood.Away || time.Since(s.awayUntil) < betweenOutage {
+		return
+	}
+	d := outageLeast + time.Duration(chosen/1000%uint64(outageMost-outageLeast))
+	s.awayUntil = time.Now().Add(d)
+	s.note("the database is away for %s", d)
 }

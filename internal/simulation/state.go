@@ -36,6 +36,7 @@ type row struct {
 	reason, failure sql.Null[string]
 	resend          sql.Null[time.Time]
 	resends         int
+	token           string // of who started it last
 }
 
 func (r *row) String() string {
@@ -108,10 +109,10 @@ func (s *simulation) look(ctx context.Context) (now snapshot, err error) {
 		err = rows.Err()
 	}
 	read(`SELECT id, job_id, trigger_type, status, attempt, revision, fence, scheduled_for, occurrence_at, not_before, lease_until, slot_job_id,
-		missed_until, missed_count, reason, error_kind, resend_after, resends FROM executions`, func(rows *sql.Rows) error {
+		missed_until, missed_count, reason, error_kind, resend_after, resends, COALESCE(HEX(claim_token), '') FROM executions`, func(rows *sql.Rows) error {
 		r := &row{}
 		err := rows.Scan(&r.id, &r.job, &r.trigger, &r.status, &r.attempt, &r.revision, &r.fence, &r.scheduled, &r.occurrence, &r.notBefore,
-			&r.lease, &r.slot, &r.missedUntil, &r.missedCount, &r.reason, &r.failure, &r.resend, &r.resends)
+			&r.lease, &r.slot, &r.missedUntil, &r.missedCount, &r.reason, &r.failure, &r.resend, &r.resends, &r.token)
 		now.rows[r.id] = r
 		return err
 	})
