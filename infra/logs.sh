@@ -17,7 +17,11 @@ if [[ $since == execution ]]; then
   [[ $id =~ ^[0-9]+$ ]] || { echo 'name the execution by its number: ID=42' >&2; exit 2; }
 fi
 
-group() { echo "/cron-jobs/cron-jobs-$environment/$1"; }
+group() {
+  local stack=cron-jobs-$environment
+  [[ $1 != migrate ]] || stack=cron-jobs-data-$environment
+  echo "/cron-jobs/$stack/$1"
+}
 
 if [[ -n $id ]]; then
   found=
@@ -37,7 +41,7 @@ fi
 tails=()
 trap 'kill "${tails[@]}" 2>/dev/null || true' EXIT
 trap 'exit 130' INT TERM
-for function in api tick executor; do
+for function in api tick executor migrate; do
   aws logs tail "$(group "$function")" --since "$since" --follow --format short |
     sed -u "s/^/$function /" &
   tails+=($!)

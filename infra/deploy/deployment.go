@@ -187,8 +187,8 @@ func (d deployment) invoke(ctx context.Context, function string) (payload []byte
 	if invocation.FunctionError != "" {
 		var failure struct{ ErrorType string }
 		_ = json.Unmarshal(payload, &failure) // whatever it is, it is shown
-		return nil, failure.ErrorType != "Runtime.ExitError", fmt.Errorf("migrate failed (%s): %s; `make logs` shows its log, %s",
-			invocation.FunctionError, payload, "/cron-jobs/"+d.dataStack()+"/migrate")
+		return nil, failure.ErrorType != "Runtime.ExitError", fmt.Errorf("migrate failed (%s): %s; its log: aws logs tail /cron-jobs/%s/migrate --since 1h",
+			invocation.FunctionError, payload, d.dataStack())
 	}
 	return payload, true, nil
 }

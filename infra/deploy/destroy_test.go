@@ -94,6 +94,22 @@ esac
 	}
 }
 
+func TestLogsOfEveryFunctionAreFollowed(t *testing.T) {
+	t.Parallel()
+	// The first that ends, ends all.
+	aws, asked := stub(t, "aws", `for _ in {1..600}; do [[ $(wc -l <"$(dirname "$0")/asked") -lt 4 ]] || exit 0; sleep 0.05; done`)
+	command := exec.CommandContext(t.Context(), "../logs.sh", "prod")
+	command.Env = append(os.Environ(), "PATH="+aws+":"+os.Getenv("PATH"))
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, group := range []string{"cron-jobs-prod/api", "cron-jobs-prod/tick", "cron-jobs-prod/executor", "cron-jobs-data-prod/migrate"} {
+		if want := "logs tail /cron-jobs/" + group + " --since 10m --follow"; !strings.Contains(asked(), want) {
+			t.Errorf("%q lacks %q", asked(), want)
+		}
+	}
+}
+
 func TestBothCommandLinesHaveOneRegion(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

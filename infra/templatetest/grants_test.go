@@ -44,6 +44,8 @@ ExecutorRole: sqs:ReceiveMessage on FastQueue.Arn
 ExecutorRole: sqs:ReceiveMessage on SlowQueue.Arn
 ExecutorRole: sqs:SendMessage on FastQueue.Arn
 ExecutorRole: sqs:SendMessage on SlowQueue.Arn
+ExecutorRole: xray:PutTelemetryRecords on *
+ExecutorRole: xray:PutTraceSegments on *
 ProxyRole: assumed by rds.amazonaws.com
 ProxyRole: secretsmanager:GetSecretValue on DatabaseSecretArn
 TickRole: FunctionNetworkPolicyArn
@@ -55,6 +57,8 @@ TickRole: sqs:GetQueueAttributes on FastQueue.Arn
 TickRole: sqs:GetQueueAttributes on SlowQueue.Arn
 TickRole: sqs:SendMessage on FastQueue.Arn
 TickRole: sqs:SendMessage on SlowQueue.Arn
+TickRole: xray:PutTelemetryRecords on *
+TickRole: xray:PutTraceSegments on *
 `), "\n")
 	dataGrants = strings.Split(strings.TrimSpace(`
 FunctionNetworkPolicy: ec2:AssignPrivateIpAddresses on *

@@ -15,6 +15,7 @@ import (
 
 	"github.com/cronjobs/cronjobs/infra/templatetest"
 	"github.com/cronjobs/cronjobs/internal/config"
+	"github.com/cronjobs/cronjobs/internal/execution"
 )
 
 const root = "../.."
@@ -145,6 +146,34 @@ func TestEveryEgress(t *testing.T) {
 func TestStacksJoin(t *testing.T) {
 	t.Parallel()
 	report(t, templatetest.Joint(application(t), data(t)))
+}
+
+// What the output promises is made of numbers that stand elsewhere.
+func TestBurstCapacity(t *testing.T) {
+	t.Parallel()
+	for pollers, first := range map[string]string{"0": "at most 15", "5": "${FastPollers} pollers x 10 invocations"} {
+		stack := resolve(t, application(t), map[string]string{"FastPollers": pollers})
+		text := fmt.Sprint(stack.Outputs["BurstCapacity"].(templatetest.Object)["Value"])
+		// The batch size is held to ten by a rule.
+		want := fmt.Sprintf("x 10 messages x %d executions", execution.MaxChunk)
+		if !strings.Contains(text, first) || !strings.Contains(text, want) {
+			t.Errorf("%s pollers: %q lacks %q or %q", pollers, text, first, want)
+		}
+	}
+}
+
+// The SAM CLI hands on a value up to its first blank, and says nothing.
+func TestEgressIsNotCutAtABlank(t *testing.T) {
+	t.Parallel()
+	declared := application(t).Parameters["EgressAllowCidrs"].(templatetest.Object)
+	allowed := regexp.MustCompile(fmt.Sprint(declared["AllowedPattern"]))
+	for value, want := range map[string]bool{
+		"": true, "10.1.0.0/16": true, "10.1.0.0/16,fd00::/8": true, "10.1.0.0/16,": false, "10.1.0.0/16, 10.2.0.0/16": false, "10.1.0.0": false,
+	} {
+		if allowed.MatchString(value) != want {
+			t.Errorf("%q is allowed: %v", value, !want)
+		}
+	}
 }
 
 func TestMakefileBuildsEveryFunction(t *testing.T) {
