@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/apperr"
@@ -56,6 +57,9 @@ type Allowance struct {
 	Limit     int
 	Remaining int
 	Resets    time.Duration // until the window ends
+	// Away is why the database could not count: the numbers are then those of
+	// this instance alone. Nil otherwise.
+	Away error
 }
 
 // rule is one limit.
@@ -87,7 +91,13 @@ func (s *Service) count(ctx context.Context, r rule, subject string) (Allowance,
 	if err != nil {
 		return Allowance{}, apperr.Wrap(apperr.Unavailable, err, "The request could not be counted; try again.")
 	}
-	left := Allowance{Limit: r.most, Remaining: max(0, r.most-hits), Resets: ends.Sub(now)}
+	return r.verdict(hits, now)
+}
+
+// verdict is what so many hits leave of the limit; TooManyRequests where they
+// are too many.
+func (r rule) verdict(hits int, now time.Time) (Allowance, error) {
+	left := Allowance{Limit: r.most, Remaining: max(0, r.most-hits), Resets: r.ends(now).Sub(now)}
 	if hits > r.most {
 		refusal := apperr.New(apperr.TooManyRequests, r.refusal)
 		refusal.RetryAfter = left.Resets
@@ -107,12 +117,61 @@ func (r rule) bucket(subject string) Bucket {
 
 // CountUser counts a request against the limit of a user.
 func (s *Service) CountUser(ctx context.Context, userID int64) (Allowance, error) {
-	return s.count(ctx, rule{"user", s.limits.User, userWindow, tooManyRequests}, strconv.FormatInt(userID, 10))
+	return s.countTwice(ctx, &s.ofUsers, rule{"user", s.limits.User, userWindow, tooManyRequests}, strconv.FormatInt(userID, 10))
 }
 
 // CountAddress counts a request against the limit of an address.
 func (s *Service) CountAddress(ctx context.Context, address string) (Allowance, error) {
-	return s.count(ctx, rule{"address", s.limits.Address, s.limits.Window, tooManyRequests}, network(address))
+	return s.countTwice(ctx, &s.ofAddresses, rule{"address", s.limits.Address, s.limits.Window, tooManyRequests}, network(address))
+}
+
+// countTwice counts a thing in this instance and in the database, which counts
+// for all. What has gone too far here has gone too far there, and is refused
+// without asking, so that a flood costs nobody else the database. Where the
+// database cannot be asked, the instance's own count decides: a limit must not
+// be off just when the system is overwhelmed.
+func (s *Service) countTwice(ctx context.Context, own *tally, r rule, subject string) (Allowance, error) {
+	if r.most <= 0 {
+		return Allowance{}, nil
+	}
+	now := s.now()
+	hits, counted := own.count(r.bucket(subject), r.ends(now))
+	if counted && hits > r.most {
+		return r.verdict(hits, now)
+	}
+	left, err := s.count(ctx, r, subject)
+	if counted && apperr.Is(err, apperr.Unavailable) {
+		away := err
+		left, err = r.verdict(hits, now)
+		left.Away = away
+	}
+	return left, err
+}
+
+// maxTally is how many users or addresses an instance counts by itself in one
+// window: some megabytes.
+const maxTally = 20_000
+
+// tally is an instance's own count of what came to it in the present window.
+type tally struct {
+	mu   sync.Mutex
+	ends time.Time // of the window
+	hits map[Bucket]int
+}
+
+// count adds one to a bucket and returns what it then holds; false where there
+// is no room for another bucket.
+func (t *tally) count(bucket Bucket, ends time.Time) (int, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.hits == nil || ends.After(t.ends) {
+		t.hits, t.ends = map[Bucket]int{}, ends
+	}
+	if _, known := t.hits[bucket]; !known && len(t.hits) >= maxTally {
+		return 0, false
+	}
+	t.hits[bucket]++
+	return t.hits[bucket], true
 }
 
 // Holder is the user that an access token or API token was issued to, be it

@@ -95,6 +95,8 @@ type Service struct {
 	hasher *hasher
 	keys   *keyring
 	limits Limits
+	// What this instance counts by itself.
+	ofUsers, ofAddresses tally
 
 	allowRegistration bool
 

@@ -39,8 +39,7 @@ func takesImport(s *server) option {
 		o.op.DefaultStatus = http.StatusCreated
 		schemas := s.api.OpenAPI().Components.Schemas
 		o.op.RequestBody = &huma.RequestBody{
-			Required:    true,
-			Description: "At most 4 MiB.",
+			Required: true,
 			Content: map[string]*huma.MediaType{
 				jsonType: {Schema: schemas.Schema(reflect.TypeFor[importBody](), true, "")},
 				textType: {

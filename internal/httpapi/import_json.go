@@ -55,6 +55,9 @@ func splitImport(src []byte, faults *faultList) (jobs []json.RawMessage, ok bool
 	}
 	seen := false
 	for decoder.More() {
+		if len(*faults) >= maxFaults {
+			return nil, false
+		}
 		token, _ := decoder.Token()
 		name, _ := token.(string)
 		if name != "jobs" || seen {
@@ -106,8 +109,7 @@ func (s *server) readImportItem(raw json.RawMessage) (item job.ImportItem) {
 		item.Faults = faults
 		return item
 	}
-	scanner := treeScanner{src: raw}
-	tree := scanner.value()
+	tree := readNode(raw)
 	v := s.validator(&faults)
 	v.check(s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[importJob](), true, ""), tree, "")
 	item.Faults = faults

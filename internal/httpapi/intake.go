@@ -20,9 +20,13 @@ import (
 	"github.com/cronjobs/cronjobs/internal/apperr"
 )
 
-// defaultMaxBody is how many bytes a request body may have where the route
-// says nothing else.
-const defaultMaxBody = 1 << 20
+// How many bytes a request body may have. What strangers may send is no more
+// than what the largest sound one needs, a secret of 4,096 characters, each of
+// them escaped.
+const (
+	defaultMaxBody = 64 << 10
+	maxJobBody     = 1 << 20
+)
 
 // intake is a request as it was strictly read: every fault of its path, query,
 // headers and body, and what is left when the faulty parts are taken out.

@@ -76,7 +76,7 @@ func withThings(t *testing.T) http.Handler {
 			return One[thingView]{Data: thingView{
 				ID: in.ID, Name: in.Body.Name, Retries: in.Body.Retries.Or(3), Note: note, Payload: in.Body.Payload,
 			}}, nil
-		})
+		}, takesJob)
 	return tr.handler()
 }
 

@@ -20,15 +20,18 @@ const (
 )
 
 // node is a JSON value with its place in the source, so that faults can be
-// found, and faulty parts left out, without touching the rest.
+// found, and faulty parts left out, without touching the rest. What an object or
+// an array consists of is read by open, and so costs nothing where nobody asks.
 type node struct {
-	kind    nodeKind
-	raw     []byte   // the value's own bytes
-	text    string   // stringNode: decoded
-	broken  bool     // stringNode: holds half of a surrogate pair
+	kind   nodeKind
+	raw    []byte // the value's own bytes
+	text   string // stringNode: decoded
+	broken bool   // stringNode: holds half of a surrogate pair
+	faulty bool   // set by validation; the value is left out of what is bound
+
+	opened  bool
 	members []member // objectNode, in the order of the source
 	items   []*node  // arrayNode
-	faulty  bool     // set by validation; the value is left out of what is bound
 }
 
 type member struct {
@@ -69,8 +72,29 @@ func parseJSON(src []byte) (*node, syntaxFault) {
 	if !json.Valid(src) {
 		return nil, notJSON
 	}
+	return readNode(src), noFaults
+}
+
+// readNode is the value that text begins with, which is known to be valid JSON.
+func readNode(src []byte) *node {
 	s := treeScanner{src: src}
-	return s.value(), noFaults
+	return s.value()
+}
+
+// open reads what an object or array consists of, at most so many of its parts;
+// false where there are more.
+func (n *node) open(most int) (whole bool) {
+	s := treeScanner{src: n.raw, pos: 1}
+	switch n.kind {
+	case objectNode:
+		n.members, whole = s.object(most)
+	case arrayNode:
+		n.items, whole = s.array(most)
+	default:
+		return true
+	}
+	n.opened = true
+	return whole
 }
 
 // nestsDeeperThan counts brackets outside strings.
@@ -94,7 +118,7 @@ func nestsDeeperThan(src []byte, limit int) bool {
 	return false
 }
 
-// treeScanner builds nodes from text that is known to be valid JSON.
+// treeScanner goes over text that is known to be valid JSON.
 type treeScanner struct {
 	src []byte
 	pos int
@@ -113,10 +137,10 @@ func (s *treeScanner) value() *node {
 	switch s.src[s.pos] {
 	case '{':
 		n.kind = objectNode
-		n.members = s.object()
+		s.brackets()
 	case '[':
 		n.kind = arrayNode
-		n.items = s.array()
+		s.brackets()
 	case '"':
 		n.kind = stringNode
 		n.text, n.broken = s.str()
@@ -133,19 +157,49 @@ func (s *treeScanner) value() *node {
 	return n
 }
 
-func (s *treeScanner) object() []member {
-	var members []member
+// brackets passes over an object or array.
+func (s *treeScanner) brackets() {
+	for depth := 0; ; {
+		switch s.src[s.pos] {
+		case '"':
+			s.quotes()
+			continue
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		}
+		s.pos++
+		if depth == 0 {
+			return
+		}
+	}
+}
+
+// quotes passes over a string.
+func (s *treeScanner) quotes() {
+	for s.pos++; s.src[s.pos] != '"'; s.pos++ {
+		if s.src[s.pos] == '\\' {
+			s.pos++
+		}
+	}
+	s.pos++
+}
+
+// object reads at most so many members; false where there are more.
+func (s *treeScanner) object(most int) (members []member, whole bool) {
 	seen := map[string]bool{}
-	s.pos++ // {
 	for {
 		s.skipSpace()
 		switch s.src[s.pos] {
 		case '}':
-			s.pos++
-			return members
+			return members, true
 		case ',':
 			s.pos++
 			s.skipSpace()
+		}
+		if len(members) >= most {
+			return members, false
 		}
 		name, _ := s.str()
 		s.skipSpace()
@@ -155,17 +209,18 @@ func (s *treeScanner) object() []member {
 	}
 }
 
-func (s *treeScanner) array() []*node {
-	var items []*node
-	s.pos++ // [
+// array reads at most so many items; false where there are more.
+func (s *treeScanner) array(most int) (items []*node, whole bool) {
 	for {
 		s.skipSpace()
 		switch s.src[s.pos] {
 		case ']':
-			s.pos++
-			return items
+			return items, true
 		case ',':
 			s.pos++
+		}
+		if len(items) >= most {
+			return items, false
 		}
 		items = append(items, s.value())
 	}
@@ -173,12 +228,7 @@ func (s *treeScanner) array() []*node {
 
 func (s *treeScanner) str() (text string, broken bool) {
 	start := s.pos
-	for s.pos++; s.src[s.pos] != '"'; s.pos++ {
-		if s.src[s.pos] == '\\' {
-			s.pos++
-		}
-	}
-	s.pos++
+	s.quotes()
 	raw := s.src[start:s.pos]
 	if bytes.IndexByte(raw, '\\') < 0 {
 		return string(raw[1 : len(raw)-1]), false
@@ -203,8 +253,8 @@ func (n *node) sound(buf *bytes.Buffer) bool {
 	if n.faulty {
 		return false
 	}
-	switch n.kind {
-	case objectNode:
+	switch {
+	case n.opened && n.kind == objectNode:
 		buf.WriteByte('{')
 		first := true
 		for _, m := range n.members {
@@ -222,7 +272,7 @@ func (n *node) sound(buf *bytes.Buffer) bool {
 			first = false
 		}
 		buf.WriteByte('}')
-	case arrayNode:
+	case n.opened && n.kind == arrayNode:
 		mark := buf.Len()
 		buf.WriteByte('[')
 		for i, item := range n.items {

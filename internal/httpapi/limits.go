@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/account"
@@ -32,8 +33,10 @@ func (s *server) limitRequests(w http.ResponseWriter, r *http.Request, next http
 		_ = info.charge(r.Context(), 0)
 		return
 	}
-	if err := info.identity.err; err != nil && !apperr.Is(err, apperr.Unauthenticated) {
-		next.ServeHTTP(w, r) // the database is away: there is nothing to count in
+	if err := info.identity.err; err != nil && !apperr.Is(err, apperr.Unauthenticated) && !strings.HasPrefix(r.URL.Path, "/auth/") {
+		// The database is away, and the route is none that a stranger may call:
+		// it answers no more than that. The address is not blamed for it.
+		next.ServeHTTP(w, r)
 		return
 	}
 	user := info.userID
@@ -49,9 +52,9 @@ func (s *server) limitRequests(w http.ResponseWriter, r *http.Request, next http
 
 const refreshPath = "/auth/refresh"
 
-// count counts a request and tells the client what is left. A request that
-// cannot be counted is served: where the database is away it fails by itself,
-// with an answer of its own.
+// count counts a request and tells the client what is left. Where the database
+// is away, this instance's own count decides, and a request that not even that
+// could count is refused.
 func (s *server) count(ctx context.Context, header http.Header, userID int64) error {
 	var left account.Allowance
 	var err error
@@ -60,10 +63,9 @@ func (s *server) count(ctx context.Context, header http.Header, userID int64) er
 	} else {
 		left, err = s.Accounts.CountAddress(ctx, infoOf(ctx).client.Address)
 	}
-	if err != nil && !apperr.Is(err, apperr.TooManyRequests) {
-		s.log.LogAttrs(ctx, slog.LevelWarn, "request not counted",
-			slog.String("requestId", infoOf(ctx).id), slog.Any("error", err))
-		return nil
+	if left.Away != nil {
+		s.log.LogAttrs(ctx, slog.LevelWarn, "request counted here alone",
+			slog.String("requestId", infoOf(ctx).id), slog.Any("error", left.Away))
 	}
 	if left.Limit > 0 {
 		header.Set("RateLimit-Limit", strconv.Itoa(left.Limit))

@@ -257,19 +257,62 @@ func TestNoLimits(t *testing.T) {
 	}
 }
 
-// uncountable is an account service whose database is away for counting.
-type uncountable struct{ httpapi.AccountService }
+// uncountable is a store whose database is away for counting.
+type uncountable struct{ account.Store }
 
-func (uncountable) Holder(context.Context, string) (int64, bool) { return 0, false }
+func (uncountable) Count(context.Context, account.Bucket, time.Time, time.Time) (int, error) {
+	return 0, errors.New("refused")
+}
 
-func (uncountable) CountAddress(context.Context, string) (account.Allowance, error) {
+func (uncountable) TokenWithUser(context.Context, [32]byte) (account.APIToken, account.User, error) {
+	return account.APIToken{}, account.User{}, apperr.New(apperr.Unavailable, "away")
+}
+
+// TestTheLimitHoldsWithoutTheDatabase floods an API whose database is too busy to
+// count.
+func TestTheLimitHoldsWithoutTheDatabase(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+	accounts, err := account.NewService(t.Context(), uncountable{}, account.Config{
+		Secret: []byte(strings.Repeat("k", 32)), AccessLifetime: time.Hour, RememberLifetime: time.Hour, Limits: fewRequests,
+	}, func() time.Time { return at })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var logs strings.Builder
+	s := &system{Handler: httpapi.New(httpapi.Deps{Accounts: accounts, Log: slog.New(slog.NewTextHandler(&logs, nil))})}
+	ask := func() answer { return s.send(t, "GET", "/jobs", "", "") }
+	if got := ask().must(401); got.header.Get("RateLimit-Remaining") != "9" || !strings.Contains(logs.String(), "counted here alone") {
+		t.Errorf("the first: %v\n%s", got.header, logs.String())
+	}
+	s.send(t, "GET", "/nothing", "", "").must(404)
+	// What might be a token, and cannot be looked up, gets nobody past the limit.
+	s.send(t, "POST", "/auth/login", "cj_"+strings.Repeat("A", 43), `{}`).must(400)
+	served, refused := until(t, 10, ask)
+	if served != 7 || refused.header.Get("Retry-After") != "900" {
+		t.Errorf("%d more were served, then %v", served, refused.header)
+	}
+	s.send(t, "POST", "/auth/login", "", `{"email":"ada@example.com","password":"x"}`).must(429)
+	s.send(t, "GET", "/jobs", "", "", fromAddress, "198.51.100.7").must(401)
+	at = at.Add(15 * time.Minute)
+	ask().must(401)
+}
+
+// uncounting is an account service that has no room to count either.
+type uncounting struct{ httpapi.AccountService }
+
+func (uncounting) Holder(context.Context, string) (int64, bool) { return 0, false }
+
+func (uncounting) CountAddress(context.Context, string) (account.Allowance, error) {
 	return account.Allowance{}, apperr.Wrap(apperr.Unavailable, errors.New("refused"), "The request could not be counted; try again.")
 }
 
-func TestWhatCannotBeCountedIsServed(t *testing.T) {
+func TestWhatCannotBeCountedIsRefused(t *testing.T) {
 	t.Parallel()
-	h := httpapi.New(httpapi.Deps{Accounts: uncountable{}, Log: slog.New(slog.DiscardHandler)})
+	h := httpapi.New(httpapi.Deps{Accounts: uncounting{}, Log: slog.New(slog.DiscardHandler)})
 	s := &system{Handler: h}
-	s.send(t, "GET", "/jobs", "", "").must(401)
-	s.send(t, "GET", "/nothing", "", "").must(404)
+	if got := s.send(t, "POST", "/auth/login", "", `{}`).must(503); got.header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	s.send(t, "GET", "/health/live", "", "").must(200)
 }

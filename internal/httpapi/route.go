@@ -36,6 +36,9 @@ type routeOptions struct {
 	revalidates    bool
 }
 
+// takesJob is for routes that take a job, with all that it sends.
+func takesJob(o *routeOptions) { o.maxBody = maxJobBody }
+
 // creates makes 201 the documented success.
 func creates(o *routeOptions) { o.op.DefaultStatus = http.StatusCreated }
 
@@ -129,9 +132,37 @@ func route[I any, A answer](s *server, method, path string, needs account.Role, 
 		}}, nil
 	})
 	s.readTags(reflect.TypeFor[I]())
-	if !takesBody && method == http.MethodPost { // said after registration: huma would bind it
-		s.api.OpenAPI().Paths[path].Post.RequestBody = nothing
+	documented := s.operation(method, path)
+	switch {
+	case !takesBody && method == http.MethodPost: // said after registration: huma would bind it
+		documented.RequestBody = nothing
+	case takesBody:
+		documented.RequestBody.Description = "At most " + bytesInWords(o.maxBody) + "."
 	}
+}
+
+// operation is what the document says of a route.
+func (s *server) operation(method, path string) *huma.Operation {
+	item := s.api.OpenAPI().Paths[path]
+	switch method {
+	case http.MethodPost:
+		return item.Post
+	case http.MethodPut:
+		return item.Put
+	case http.MethodPatch:
+		return item.Patch
+	case http.MethodDelete:
+		return item.Delete
+	default:
+		return item.Get
+	}
+}
+
+func bytesInWords(n int64) string {
+	if n >= 1<<20 {
+		return strconv.FormatInt(n>>20, 10) + " MiB"
+	}
+	return strconv.FormatInt(n>>10, 10) + " KiB"
 }
 
 // faultsOf is all faults of the input at once; nil where there are none.

@@ -48,7 +48,7 @@ func (s *server) routes() {
 		explained("Where more than 500 jobs go to another category, they go in parts before it is deleted: a request that was cut off in between may be sent again."))
 
 	route(s, "GET", "/jobs", viewer, "jobs", "List jobs", s.listJobs)
-	route(s, "POST", "/jobs", operator, "jobs", "Create a job", s.createJob, creates)
+	route(s, "POST", "/jobs", operator, "jobs", "Create a job", s.createJob, creates, takesJob)
 	route(s, "GET", "/jobs/export", operator, "jobs", "Export jobs for an import elsewhere", s.exportJobs, alsoText,
 		explained("Secrets read as ********. Insignificant space in JSON bodies is not kept. As text/plain: lines of a crontab that call curl; what a crontab cannot say stands there as a comment."))
 	route(s, "POST", "/jobs/import", operator, "jobs", "Import many jobs, all or none", s.importJobs, takesImport(s),
@@ -56,8 +56,8 @@ func (s *server) routes() {
 			"A secret that is masked makes its job inactive, with the warning secret_missing; when a job is replaced, the stored secret is kept as long as scheme, host and port stay. "+
 			"409 where a name is taken and onConflict is fail."))
 	route(s, "GET", "/jobs/{id}", viewer, "jobs", "Read a job", s.getJob)
-	route(s, "PUT", "/jobs/{id}", operator, "jobs", "Replace a job", s.replaceJob)
-	route(s, "PATCH", "/jobs/{id}", operator, "jobs", "Change a job", s.patchJob)
+	route(s, "PUT", "/jobs/{id}", operator, "jobs", "Replace a job", s.replaceJob, takesJob)
+	route(s, "PATCH", "/jobs/{id}", operator, "jobs", "Change a job", s.patchJob, takesJob)
 	route(s, "DELETE", "/jobs/{id}", operator, "jobs", "Delete a job", s.deleteJob, neverConflicts)
 	route(s, "POST", "/jobs/{id}/pause", operator, "jobs", "Pause a job", s.pauseJob, neverConflicts,
 		explained("Its scheduled runs that wait are cancelled; a run under way goes on."))

@@ -76,7 +76,7 @@ type AccountService interface {
 	Holder(ctx context.Context, token string) (userID int64, ours bool)
 	// CountUser and CountAddress count a request against a rate limit:
 	// TooManyRequests where there were too many, Unavailable where the request
-	// could not be counted.
+	// could be counted neither in the database nor by this instance.
 	CountUser(ctx context.Context, userID int64) (account.Allowance, error)
 	CountAddress(ctx context.Context, address string) (account.Allowance, error)
 }
