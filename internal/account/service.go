@@ -136,7 +136,7 @@ var (
 // is the same and takes as long. Where too many have failed, it is
 // TooManyRequests, whatever the password.
 func (s *Service) Login(ctx context.Context, in Login) (SignedIn, error) {
-	ctx = audit.Doing(ctx, audit.Login)
+	ctx = audit.Unsigned(audit.Doing(ctx, audit.Login))
 	notFailed, err := s.admitLogin(ctx, NormalizeEmail(in.Email), in.Client.Address)
 	if err != nil {
 		return SignedIn{}, err
@@ -241,6 +241,7 @@ func (s *Service) holderOf(ctx context.Context, token accessToken, now time.Time
 // charge is told once whom the request counts against, the user whom a genuine
 // token names or 0, and may refuse it; nothing is changed before.
 func (s *Service) Refresh(ctx context.Context, text string, charge func(ctx context.Context, userID int64) error) (SignedIn, error) {
+	ctx = audit.Unsigned(ctx)
 	token, known := readRefreshToken(text)
 	if !known {
 		return SignedIn{}, refusal(charge(ctx, 0), errRefresh)
@@ -304,7 +305,7 @@ func refusal(first, second error) error {
 // Logout ends the sessions that the tokens name, either of which may be "".
 // Tokens that are over, or that nobody issued, are no error.
 func (s *Service) Logout(ctx context.Context, accessToken, refreshToken string) error {
-	ctx = audit.Doing(ctx, audit.Logout)
+	ctx = audit.Unsigned(audit.Doing(ctx, audit.Logout))
 	now := s.now()
 	if token, err := s.readAccess(ctx, accessToken, now, accessOf); err == nil {
 		if err := s.store.EndSession(ctx, token.userID, token.sessionID, EndLogout, now); err != nil {

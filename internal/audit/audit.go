@@ -98,6 +98,8 @@ type Actor struct {
 // fields that it touched, with secrets masked, or nil.
 type Entry struct {
 	ID int64
+	// Actor is filled by reads. A store asks the context who it is; an entry of a
+	// session says whose that is, for where nobody is signed in.
 	Actor
 	// UserEmail is the actor's address, filled by reads.
 	UserEmail string
@@ -117,6 +119,17 @@ type (
 // By says who asks.
 func By(ctx context.Context, actor Actor) context.Context {
 	return context.WithValue(ctx, actorKey{}, actor)
+}
+
+// Unsigned forgets who is signed in, but not the request: what begins and ends
+// sessions names whose they are, never whose token was sent beside.
+func Unsigned(ctx context.Context) context.Context {
+	actor, acted := ActorOf(ctx)
+	if !acted {
+		return ctx
+	}
+	actor.UserID, actor.TokenID, actor.SessionID = 0, 0, 0
+	return By(ctx, actor)
 }
 
 // Doing names what is being done. Where it was named already that stays: who

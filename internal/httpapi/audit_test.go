@@ -3,10 +3,12 @@ package httpapi
 import (
 	"context"
 	"database/sql"
+	"encoding/base64"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +125,56 @@ func (h *house) entries() []string {
 		h.t.Fatal(err)
 	}
 	return all
+}
+
+// signedEntry is an entry with who stands behind it; 0 where nobody does.
+type signedEntry struct {
+	Action                       string
+	User, Token, Session, Entity int64
+}
+
+// signed are the entries of the last request.
+func (h *house) signed() []signedEntry {
+	h.t.Helper()
+	rows, err := h.db.QueryContext(h.t.Context(), `SELECT action, COALESCE(user_id, 0), COALESCE(token_id, 0), COALESCE(session_id, 0), COALESCE(entity_id, 0)
+		FROM audit_log WHERE request_id = ? ORDER BY id`, fmt.Sprintf("ask-%d", h.asked))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer rows.Close()
+	var all []signedEntry
+	for rows.Next() {
+		var e signedEntry
+		if err := rows.Scan(&e.Action, &e.User, &e.Token, &e.Session, &e.Entity); err != nil {
+			h.t.Fatal(err)
+		}
+		all = append(all, e)
+	}
+	if err := rows.Err(); err != nil {
+		h.t.Fatal(err)
+	}
+	return all
+}
+
+// holder is whose an access token is, by the session that it names.
+func (h *house) holder(token string) (userID, sessionID int64) {
+	h.t.Helper()
+	var claims struct {
+		Subject string `json:"sub"`
+		Session int64  `json:"sid"`
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if err := json.Unmarshal(payload, &claims); err != nil {
+		h.t.Fatal(err)
+	}
+	userID, err = strconv.ParseInt(claims.Subject, 10, 64)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return userID, claims.Session
 }
 
 func houseJob(name, category string) string {
@@ -271,6 +323,19 @@ func TestEveryChangeLeavesOneEntry(t *testing.T) {
 			if diff := cmp.Diff(want, h.entries()); diff != "" {
 				t.Errorf("%s, entries (-want +got):\n%s", route, diff)
 			}
+			for _, e := range h.signed() {
+				user, session := int64(0), int64(0)
+				switch {
+				case a.Path == "/auth/login":
+					user, _ = h.holder(h.token)
+					session = e.Entity
+				case token != "":
+					user, session = h.holder(token)
+				}
+				if e.User != user || e.Session != session || e.Token != 0 {
+					t.Errorf("%s: %+v names another than user %d in session %d", route, e, user, session)
+				}
+			}
 		}
 		if tc.late != nil && a.Path != "/users" && a.Path != "/auth/register" && a.Path != "/users/{id}" {
 			try(tc.late, nil, false)
@@ -317,6 +382,64 @@ func TestFailedSignInsAndReuseAreAudited(t *testing.T) {
 			t.Errorf("%s: %v", email, found)
 		}
 	}
+}
+
+// TestASignInBesideAnothersToken signs somebody in, and out, in requests that
+// bear the token of somebody else.
+func TestASignInBesideAnothersToken(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	member := func(name string) (id int64, email string) {
+		email = name + "@example.com"
+		text := h.make("/users", fmt.Sprintf(`{"email":%q,"name":"M","password":%q,"role":"viewer"}`, email, housePassword))
+		id, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id, email
+	}
+	eve, eveEmail := member("eve")
+	vera, veraEmail := member("vera")
+	bearer := h.signIn(eveEmail, housePassword)
+	made := h.call(bearer, "POST", "/auth/tokens", `{"name":"T","scopes":["read"],"expiresAt":"2026-02-03T00:00:00Z"}`)
+	enter := func(beside string) (access, refresh string) {
+		got := h.call(beside, "POST", "/auth/login", fmt.Sprintf(`{"email":%q,"password":%q}`, veraEmail, housePassword))
+		if got.StatusCode != 200 {
+			t.Fatal(got.raw)
+		}
+		return got.data()["accessToken"].(string), got.data()["refreshToken"].(string)
+	}
+	expect := func(what string, want ...signedEntry) {
+		t.Helper()
+		if diff := cmp.Diff(want, h.signed()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+	}
+	for name, beside := range map[string]string{"a session": bearer, "an API token": made.data()["token"].(string)} {
+		access, refresh := enter(beside)
+		_, session := h.holder(access)
+		expect("signing in beside "+name, signedEntry{"auth.login", vera, 0, session, session})
+
+		h.call(beside, "POST", "/auth/login", fmt.Sprintf(`{"email":%q,"password":"wrong"}`, veraEmail))
+		expect("failing beside "+name, signedEntry{"auth.login_failed", 0, 0, 0, vera})
+
+		first := refresh
+		for range 2 {
+			got := h.call(beside, "POST", "/auth/refresh", fmt.Sprintf(`{"refreshToken":%q}`, refresh))
+			refresh = got.data()["refreshToken"].(string)
+		}
+		h.call(beside, "POST", "/auth/refresh", fmt.Sprintf(`{"refreshToken":%q}`, first))
+		expect("an old token beside "+name, signedEntry{"auth.refresh_reused", vera, 0, session, session})
+	}
+	h.call(bearer, "POST", "/auth/register", `{"email":"new@example.com","name":"N","password":"battery staple"}`)
+	if got := h.signed(); len(got) != 1 || got[0].User != 0 || got[0].Session != 0 {
+		t.Errorf("registering: %+v", got)
+	}
+	access, refresh := enter("")
+	_, veras := h.holder(access)
+	_, eves := h.holder(bearer)
+	h.call(bearer, "POST", "/auth/logout", fmt.Sprintf(`{"refreshToken":%q}`, refresh))
+	expect("signing both out", signedEntry{"auth.logout", eve, 0, eves, eves}, signedEntry{"auth.logout", vera, 0, veras, veras})
 }
 
 func TestAuditShowsWhatChanged(t *testing.T) {

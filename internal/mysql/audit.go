@@ -47,7 +47,7 @@ func record(ctx context.Context, q querier, entries ...audit.Entry) error {
 		if e.Action == "" {
 			return errNoAction
 		}
-		if actor.UserID != 0 { // an entry of a sign-in knows better than the request
+		if actor.UserID != 0 { // else the entry may know: see audit.Unsigned
 			e.UserID, e.SessionID = actor.UserID, actor.SessionID
 		}
 		rows[i] = goqu.Record{

@@ -46,6 +46,10 @@ type Options struct {
 	Queue func(*sqsserver.Server)
 }
 
+// maxHeaders is how many bytes the first line and the headers of a request may
+// have. API Gateway takes 10 KiB.
+const maxHeaders = 32 << 10
+
 // System is a running system. Stop ends it.
 type System struct {
 	// URL is the API's address.
@@ -227,7 +231,7 @@ func (s *System) serve(ctx context.Context, cfg config.Config, listener net.List
 		}
 		gateway.ServeHTTP(w, r)
 	})
-	s.server = &http.Server{Handler: front, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	s.server = &http.Server{Handler: front, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeaders}
 	go func() {
 		if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			s.fail(fmt.Errorf("the API's server ended: %w", err))
