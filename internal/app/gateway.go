@@ -38,6 +38,10 @@ func gateway(handler http.Handler, log *slog.Logger) APIHandler {
 			path = event.RequestContext.HTTP.Path
 		}
 		event.RawPath = (&url.URL{Path: path}).EscapedPath()
+		if err := isRequest(event); err != nil {
+			log.WarnContext(ctx, "the event is no request", "err", err)
+			return ownAnswer(event, http.StatusBadRequest, "The request cannot be understood."), nil
+		}
 		asked := &request{headers: event.Headers}
 		response, err := adapter.ProxyWithContext(context.WithValue(ctx, requestKey{}, asked), event)
 		if asked.broken {
@@ -54,6 +58,17 @@ func gateway(handler http.Handler, log *slog.Logger) APIHandler {
 		}
 		return response, nil
 	}
+}
+
+// isRequest reports why the adapter would make no request of an event. It tells
+// of one itself, by a line that is none of a log, with what the client sent.
+func isRequest(event events.APIGatewayV2HTTPRequest) error {
+	address := "https://" + event.RequestContext.DomainName + "/" + strings.TrimPrefix(event.RawPath, "/")
+	if event.RawQueryString != "" {
+		address += "?" + event.RawQueryString
+	}
+	_, err := http.NewRequest(strings.ToUpper(event.RequestContext.HTTP.Method), address, nil) //nolint:noctx // it is never made
+	return err
 }
 
 // ownAnswer is an error that the application did not write, in the form of those

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -24,7 +25,9 @@ func serve(t *testing.T, event events.APIGatewayV2HTTPRequest, handler http.Hand
 	if event.RawPath == "" {
 		event.RawPath = "/"
 	}
-	event.RequestContext.DomainName = "api.example.com"
+	if event.RequestContext.DomainName == "" {
+		event.RequestContext.DomainName = "api.example.com"
+	}
 	response, err := gateway(handler, slog.New(slog.DiscardHandler))(context.Background(), event)
 	if err != nil {
 		t.Fatal(err)
@@ -236,6 +239,40 @@ func TestAnEventThatIsNoRequestIsAnswered(t *testing.T) {
 	got := serve(t, event, func(http.ResponseWriter, *http.Request) { t.Error("the handler is called") })
 	if got.StatusCode != http.StatusBadRequest || !strings.Contains(got.Body, `"success":false`) {
 		t.Errorf("%d %s", got.StatusCode, got.Body)
+	}
+}
+
+// Not parallel: the output is the process's.
+//
+// The adapter prints what does not convert, past the log.
+func TestAnEventThatIsNoRequestIsNotPrinted(t *testing.T) {
+	output := os.Stdout
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.Stdout = write
+	defer func() { os.Stdout = output }()
+	status := map[string]int{}
+	for name, change := range map[string]func(*events.APIGatewayV2HTTPRequest){
+		"a method with a blank":  func(e *events.APIGatewayV2HTTPRequest) { e.RequestContext.HTTP.Method = "GE T" },
+		"a query of two lines":   func(e *events.APIGatewayV2HTTPRequest) { e.RawQueryString = "a=b\nc" },
+		"a domain with a blank":  func(e *events.APIGatewayV2HTTPRequest) { e.RequestContext.DomainName = "a b" },
+		"a path of no beginning": func(e *events.APIGatewayV2HTTPRequest) { e.RawPath = "jobs" },
+	} {
+		event := events.APIGatewayV2HTTPRequest{}
+		event.RequestContext.HTTP.Method = "GET"
+		change(&event)
+		status[name] = serve(t, event, func(http.ResponseWriter, *http.Request) {}).StatusCode
+	}
+	_ = write.Close()
+	printed, err := io.ReadAll(read)
+	if err != nil || len(printed) > 0 {
+		t.Errorf("printed: %s, %v", printed, err)
+	}
+	want := map[string]int{"a method with a blank": 400, "a query of two lines": 400, "a domain with a blank": 400, "a path of no beginning": 200}
+	if diff := cmp.Diff(want, status); diff != "" {
+		t.Errorf("statuses (-want +got):\n%s", diff)
 	}
 }
 
