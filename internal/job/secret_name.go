@@ -156,9 +156,14 @@ func storedURL(raw string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// Behind the host alone: what is written in capitals or in other letters there
+	// may have become what stands in.
+	host := len(stored) - len(afterHost(stored))
+	rest := stored[host:]
 	for i, name := range names {
-		stored = strings.Replace(stored, stand+strconv.Itoa(i+1)+"-", nameOpens+name+nameCloses, 1)
+		rest = strings.Replace(rest, stand+strconv.Itoa(i+1)+"-", nameOpens+name+nameCloses, 1)
 	}
+	stored = stored[:host] + rest
 	if len(stored) > maxURL {
 		return "", errURLTooLong
 	}

@@ -75,6 +75,12 @@ func authority(raw string) string {
 	return rest
 }
 
+// afterHost is a URL's text from the path on.
+func afterHost(stored string) string {
+	_, rest, _ := strings.Cut(stored, "//")
+	return strings.TrimPrefix(rest, authority(stored))
+}
+
 // canonicalHost returns host, or host:port, in the one form that is stored.
 func canonicalHost(text string) (string, error) {
 	if strings.ContainsAny(text, "%@") {

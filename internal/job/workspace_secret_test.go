@@ -103,6 +103,8 @@ func TestURLsThatNameSecrets(t *testing.T) {
 		"https://Example.com/{{secret.A}}/x?k={{secret.B}}&l={{secret.A}}": "https://example.com/{{secret.A}}/x?k={{secret.B}}&l={{secret.A}}",
 		"https://example.com?k={{secret.A}}":                               "https://example.com/?k={{secret.A}}",
 		"https://example.com/secret1-/{{secret.A}}":                        "https://example.com/secret1-/{{secret.A}}",
+		"https://SECRETX1-evil.example/secret/{{secret.A}}":                "https://secretx1-evil.example/secret/{{secret.A}}",
+		"https://\uff53ecretx1-evil.example/{{secret.A}}":                  "https://secretx1-evil.example/{{secret.A}}",
 		"https://example.com/#{{secret.A}}":                                "https://example.com/",
 
 		"https://{{secret.A}}/":                           "",
