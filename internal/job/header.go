@@ -22,15 +22,17 @@ const (
 // Accept-Encoding is: answers are kept as they come and never decompressed.
 var ownHeaders = []string{
 	"host", "content-length", "transfer-encoding", "connection", "expect",
-	"keep-alive", "te", "trailer", "upgrade", "proxy-connection",
+	"keep-alive", "te", "trailer", "upgrade", "proxy-connection", "proxy-authenticate", "http2-settings", "alt-svc",
 	"accept-encoding", "idempotency-key",
 }
 
 // ownPrefixes begin the names of headers that the product sets.
 var ownPrefixes = []string{"x-cron-", "webhook-"}
 
+// isOwnHeader knows them by underscores too, which CGI and its like make of
+// hyphens: their targets would read X_Cron_Job_Id as X-Cron-Job-Id.
 func isOwnHeader(name string) bool {
-	lower := strings.ToLower(name)
+	lower := strings.ReplaceAll(strings.ToLower(name), "_", "-")
 	return slices.Contains(ownHeaders, lower) ||
 		slices.ContainsFunc(ownPrefixes, func(prefix string) bool { return strings.HasPrefix(lower, prefix) })
 }

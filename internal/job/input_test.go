@@ -208,6 +208,8 @@ func TestHeadersOfTheSystemAreRefused(t *testing.T) {
 	for _, name := range []string{
 		"Host", "content-length", "Transfer-Encoding", "CONNECTION", "Expect", "Keep-Alive", "TE", "Trailer",
 		"Upgrade", "Proxy-Connection", "Accept-Encoding", "Idempotency-Key", "X-Cron-Job-Id", "x-cron-anything", "Webhook-Signature",
+		"Proxy-Authenticate", "HTTP2-Settings", "Alt-Svc",
+		"X_Cron_Job_Id", "x-cron_anything", "webhook_signature", "Idempotency_Key", "CONTENT_LENGTH", "Transfer_Encoding", "Accept_encoding", "Keep_Alive", "Proxy_Connection",
 	} {
 		var f apperr.Faults
 		checkHeaders(&f, map[string]string{name: "x"})
@@ -218,7 +220,7 @@ func TestHeadersOfTheSystemAreRefused(t *testing.T) {
 	var f apperr.Faults
 	accepted := map[string]string{
 		"User-Agent": "x", "Accept": "x", "Content-Type": "x", "Authorization": "x",
-		"Proxy-Authorization": "x", "Cookie": "x", "X-Crontab": "x", "Range": "x", "X-Empty": "",
+		"Proxy-Authorization": "x", "Cookie": "x", "X-Crontab": "x", "Range": "x", "X-Empty": "", "X_Crontab": "x", "_": "x",
 	}
 	checkHeaders(&f, accepted)
 	if err := f.Err(); err != nil {
