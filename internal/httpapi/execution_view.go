@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/base64"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -10,7 +11,6 @@ import (
 
 	"github.com/cronjobs/cronjobs/internal/account"
 	"github.com/cronjobs/cronjobs/internal/execution"
-	"github.com/cronjobs/cronjobs/internal/job"
 )
 
 // ExecutionItem is an execution as lists show it.
@@ -34,7 +34,7 @@ type ExecutionItem struct {
 // executionView is an execution with all that is known of it.
 type executionView struct {
 	ExecutionItem
-	ResponseHeaders   map[string]string `json:"responseHeaders" nullable:"true" doc:"Viewers see cookies, tokens and the queries of links masked."`
+	ResponseHeaders   map[string]string `json:"responseHeaders" nullable:"true" doc:"Viewers see those that tell of the answer's form, age and limits, and of links what stands before the query; the others masked."`
 	ResponseBody      string            `json:"responseBody" doc:"The first 64 KiB; masked for viewers."`
 	ResponseEncoding  string            `json:"responseEncoding" enum:"utf8,base64"`
 	ResponseTruncated bool              `json:"responseTruncated"`
@@ -125,19 +125,45 @@ func newExecutionView(e execution.Execution, role account.Role) executionView {
 	return view
 }
 
+// shownHeaders are those of an answer that everybody may read: they tell of its
+// form, its age and its limits, and admit nobody to anything. What others say, a
+// target may have said to its caller alone.
+var shownHeaders = []string{
+	"accept-ranges", "age", "allow", "cache-control", "connection", "content-encoding", "content-language",
+	"content-length", "content-range", "content-type", "date", "deprecation", "etag", "expires", "keep-alive", "last-modified", "pragma",
+	"proxy-connection", "ratelimit", "ratelimit-limit", "ratelimit-policy", "ratelimit-remaining", "ratelimit-reset", "retry-after", "server",
+	"strict-transport-security", "sunset", "trailer", "transfer-encoding", "upgrade", "vary", "via",
+	"x-content-type-options", "x-frame-options", "x-powered-by", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset",
+}
+
+// linkingHeaders say where to go on. Their queries, and whatever else lets in who
+// has it, are hidden.
+var linkingHeaders = []string{"content-location", "link", "location", "refresh"}
+
 // maskAnswerHeaders hides what a target may have given to its caller alone:
 // sessions, tokens, and links that let in whoever has them.
 func maskAnswerHeaders(headers map[string]string) {
 	for name, value := range headers {
 		switch lower := strings.ToLower(name); {
-		case lower == "set-cookie", lower == "authentication-info", job.IsSecretHeader(name, nil):
+		case slices.Contains(shownHeaders, lower):
+		case slices.Contains(linkingHeaders, lower):
+			headers[name] = maskedLink(value)
+		default:
 			headers[name] = maskedBody
-		case lower == "location", lower == "content-location", lower == "link", lower == "refresh":
-			if path := strings.IndexAny(value, "?#"); path >= 0 {
-				headers[name] = value[:path+1] + maskedBody
-			}
 		}
 	}
+}
+
+// maskedLink shows where a link leads, without its query and what follows, and
+// nothing of one that names a user.
+func maskedLink(value string) string {
+	if strings.Contains(value, "@") {
+		return maskedBody
+	}
+	if query := strings.IndexAny(value, "?#"); query >= 0 {
+		return value[:query+1] + maskedBody
+	}
+	return value
 }
 
 // bodyText shows bytes as text where they are text. What was cut off may have

@@ -84,7 +84,9 @@ func TestExecutionShapes(t *testing.T) {
 		headers, body, kind  any
 	}{
 		{1, 1, 0, nil, nil, nil, "timeout"},
-		{2, 2, 0, 503, `{"content-type":"text/plain","x-a":"1, 2","Set-Cookie":"sid=S3NTINEL","x-auth-token":"S3NTINEL","location":"/cb#t=S3NTINEL","link":"</a?k=S3NTINEL>"}`, "grüße", "http_status"},
+		{2, 2, 0, 503, `{"content-type":"text/plain","x-a":"1, 2","Set-Cookie":"sid=S3NTINEL","x-auth-token":"S3NTINEL","location":"/cb#t=S3NTINEL","link":"</a?k=S3NTINEL>",
+			"WWW-Authenticate":"Digest nonce=\"S3NTINEL\"","operation-location":"https://x.test/y?sig=S3NTINEL","Set-Cookie2":"S3NTINEL","X-Session-Id":"S3NTINEL",
+			"X-Amz-Signature":"S3NTINEL","refresh":"0; url=https://ada:S3NTINEL@x.test/","content-location":"/plain","ETag":"\"v1\"","Retry-After":"5","X-RateLimit-Remaining":"7"}`, "grüße", "http_status"},
 		{2, 3, 1, 200, `{}`, "too late", nil},
 	} {
 		insert(t, s.db, `INSERT INTO attempts (execution_id, attempt, fence, started_at, ended_at, late, response_status, response_headers, response_body,
@@ -114,6 +116,8 @@ func TestExecutionShapes(t *testing.T) {
 	detail := map[string]any{
 		"responseHeaders": map[string]any{
 			"content-type": "text/plain", "x-a": "1, 2", "Set-Cookie": "sid=S3NTINEL", "x-auth-token": "S3NTINEL", "location": "/cb#t=S3NTINEL", "link": "</a?k=S3NTINEL>",
+			"WWW-Authenticate": `Digest nonce="S3NTINEL"`, "operation-location": "https://x.test/y?sig=S3NTINEL", "Set-Cookie2": "S3NTINEL", "X-Session-Id": "S3NTINEL",
+			"X-Amz-Signature": "S3NTINEL", "refresh": "0; url=https://ada:S3NTINEL@x.test/", "content-location": "/plain", "ETag": `"v1"`, "Retry-After": "5", "X-RateLimit-Remaining": "7",
 		},
 		"responseBody": "grüße", "responseEncoding": "utf8", "responseTruncated": false,
 		"attempts": []any{
@@ -134,7 +138,9 @@ func TestExecutionShapes(t *testing.T) {
 		t.Errorf("a viewer reads %s", masked.raw)
 	}
 	if diff := cmp.Diff(map[string]any{
-		"content-type": "text/plain", "x-a": "1, 2", "Set-Cookie": "********", "x-auth-token": "********", "location": "/cb#********", "link": "</a?********",
+		"content-type": "text/plain", "x-a": "********", "Set-Cookie": "********", "x-auth-token": "********", "location": "/cb#********", "link": "</a?********",
+		"WWW-Authenticate": "********", "operation-location": "********", "Set-Cookie2": "********", "X-Session-Id": "********",
+		"X-Amz-Signature": "********", "refresh": "********", "content-location": "/plain", "ETag": `"v1"`, "Retry-After": "5", "X-RateLimit-Remaining": "7",
 	}, masked.at("data", "responseHeaders")); diff != "" {
 		t.Errorf("headers for a viewer (-want +got):\n%s", diff)
 	}
