@@ -94,7 +94,7 @@ func newHTTP(ctx context.Context, env Env) (http.Handler, *sql.DB, error) {
 	jobs := mysql.NewJobs(db).WithKeys(ring)
 	return httpapi.New(httpapi.Deps{
 		Accounts:    accounts,
-		Categories:  job.NewCategories(mysql.NewCategories(db), jobs, env.Now),
+		Categories:  job.NewCategories(mysql.NewCategories(db), jobs, dispatcher, env.Now),
 		Jobs:        job.NewService(jobs, dispatcher, dispatch.LookAhead, env.Now),
 		Secrets:     job.NewSecrets(mysql.NewSecrets(db, ring), env.Now),
 		Runner:      dispatcher,

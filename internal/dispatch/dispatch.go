@@ -60,12 +60,15 @@ type Queue interface {
 type Store interface {
 	// Claim locks due jobs, asks plan about each, and stores what it says.
 	Claim(ctx context.Context, request ClaimRequest) (ClaimResult, error)
-	// CountDue is how many jobs are due at the horizon, locked or not.
-	CountDue(ctx context.Context, horizon time.Time) (int, error)
+	// CountDue is how many jobs are due at the horizon, locked or not, but for
+	// those of some categories.
+	CountDue(ctx context.Context, horizon time.Time, except []int64) (int, error)
 	// MarkQueued notes which waiting executions the queue acknowledged.
 	MarkQueued(ctx context.Context, now time.Time, sent []execution.Ref) error
 	// HandOver makes the unsent among these due to be sent by the next tick.
 	HandOver(ctx context.Context, now time.Time, unsent []execution.Waiting) error
+	// HandOverJobs does so for the rows of these jobs that nobody has sent.
+	HandOverJobs(ctx context.Context, now time.Time, jobIDs []int64) error
 	// TakeStuck picks waiting executions whose message seems lost, pushes
 	// their next look back, and ends those whose job has stopped.
 	TakeStuck(ctx context.Context, now time.Time, request StuckRequest) ([]execution.Waiting, error)
@@ -75,9 +78,15 @@ type Store interface {
 	LostLeases(ctx context.Context, now time.Time, limit int) ([]Lost, error)
 	// Finish applies transitions; see execution.Finish.
 	Finish(ctx context.Context, now time.Time, batch []execution.Finish) ([]execution.Finished, error)
-	// SyncCategories makes a batch of jobs follow their category's status and
-	// reports how many it changed. next computes a job's next run.
-	SyncCategories(ctx context.Context, now time.Time, limit int, next func(DueJob) *time.Time) (int, error)
+	// Unfollowed lists categories some of whose jobs do not follow their status
+	// yet; active ones come first.
+	Unfollowed(ctx context.Context) ([]int64, error)
+	// Follow makes some jobs follow their category's status: those of an
+	// inactive one lose their next run and their waiting scheduled runs, and what
+	// was due until then is recorded; those of an active one are claimed from the
+	// instant on that it became so. A result of neither jobs nor runs says that
+	// all do.
+	Follow(ctx context.Context, request FollowRequest) (FollowResult, error)
 	// CreateRun records a run that a person asked for, and returns it as it is
 	// shown and as it is sent.
 	CreateRun(ctx context.Context, now time.Time, run NewRun) (execution.Execution, execution.Waiting, error)
@@ -97,6 +106,8 @@ type ClaimRequest struct {
 	// MaxJobs and MaxRows bound the transaction; at least one job is claimed
 	// whatever its rows.
 	MaxJobs, MaxRows int
+	// Except are categories whose jobs are left alone.
+	Except []int64
 	// ResendAfter is when a row that was not sent is taken over.
 	ResendAfter time.Time
 	// Plan decides what becomes of one job. It must be pure.
@@ -116,6 +127,9 @@ type DueJob struct {
 	Timezone      string
 	MisfirePolicy string
 	NextRunAt     time.Time
+	// Until is the last moment that counts, where the job's category has been
+	// inactive since; nil otherwise.
+	Until *time.Time
 }
 
 // Plan is what becomes of one due job.
@@ -145,6 +159,24 @@ type ClaimResult struct {
 	Last     *Place // of the last job claimed; nil where none was
 	// Full says that MaxRows left no room for some job that was found due.
 	Full bool
+	// Inactive are categories of due jobs that were left alone, for they have to
+	// follow their category first.
+	Inactive []int64
+}
+
+// FollowRequest says which jobs shall follow their category: those of one
+// category, or those that ClaimRequest names.
+type FollowRequest struct {
+	ClaimRequest
+	CategoryID int64
+	// MaxCancelled bounds the runs that one transaction cancels.
+	MaxCancelled int
+}
+
+// FollowResult is what following has changed.
+type FollowResult struct {
+	ClaimResult
+	Cancelled int // waiting runs of jobs that do not count below Jobs yet, or do
 }
 
 // StuckRequest says which waiting executions to pick, and how many.
@@ -201,8 +233,9 @@ func (d *Dispatcher) AskTickBy(ask func(ctx context.Context) error) { d.askTick 
 const askTime = time.Second
 
 // leaveToTick says that due work is left, and asks for a tick to do it; to send
-// these rows, too, if they are unsent.
-func (d *Dispatcher) leaveToTick(ctx context.Context, unsent []execution.Waiting, why string, attrs ...any) {
+// these rows, too, if they are unsent, and those of jobs whose claim may have
+// been committed although it failed.
+func (d *Dispatcher) leaveToTick(ctx context.Context, unsent []execution.Waiting, unknown []int64, why string, attrs ...any) {
 	d.log.WarnContext(ctx, why, attrs...)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
 	defer cancel()
@@ -211,9 +244,21 @@ func (d *Dispatcher) leaveToTick(ctx context.Context, unsent []execution.Waiting
 			d.log.WarnContext(ctx, "unsent rows wait for a later tick", "rows", len(unsent), "err", err)
 		}
 	}
+	if len(unknown) > 0 {
+		if err := d.store.HandOverJobs(ctx, d.clock(), unknown); err != nil {
+			d.log.WarnContext(ctx, "rows of a claim without an answer may wait for a later tick", "jobs", len(unknown), "err", err)
+		}
+	}
+	d.AskTick(ctx)
+}
+
+// AskTick asks for a tick ahead of its minute, where somebody can.
+func (d *Dispatcher) AskTick(ctx context.Context) {
 	if d.askTick == nil {
 		return
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
+	defer cancel()
 	if err := d.askTick(ctx); err != nil {
 		d.log.WarnContext(ctx, "a tick could not be asked for; the next one comes within its minute", "err", err)
 	}
@@ -234,23 +279,24 @@ const (
 func (d *Dispatcher) DispatchJobs(ctx context.Context, jobIDs []int64) error {
 	inTime, cancel := context.WithTimeout(ctx, inlineTime)
 	defer cancel()
-	done, unsent, err := d.dispatchJobs(inTime, jobIDs)
+	done, unsent, unknown, err := d.dispatchJobs(inTime, jobIDs)
 	if err != nil || done < len(jobIDs) {
-		d.leaveToTick(ctx, unsent, "a write's due work is left to a tick", "jobs", len(jobIDs), "done", done, "err", err)
+		d.leaveToTick(ctx, unsent, unknown, "a write's due work is left to a tick", "jobs", len(jobIDs), "done", done, "err", err)
 	}
 	return err
 }
 
 // dispatchJobs answers how many of the jobs are done with, and with an error the
-// rows of which some could not be sent.
-func (d *Dispatcher) dispatchJobs(ctx context.Context, jobIDs []int64) (done int, unsent []execution.Waiting, err error) {
+// rows of which some could not be sent, and the jobs of which it does not know
+// whether they were claimed.
+func (d *Dispatcher) dispatchJobs(ctx context.Context, jobIDs []int64) (done int, unsent []execution.Waiting, unknown []int64, err error) {
 	rows := 0
 	var sendErr error
 	for done < len(jobIDs) && rows < inlineRows {
 		some := jobIDs[done:min(done+claimJobs, len(jobIDs))]
-		result, err := d.claim(ctx, some, nil)
+		result, err := d.claim(ctx, some, nil, nil)
 		if err != nil {
-			return done, unsent, err
+			return done, unsent, some, err
 		}
 		// A queue that is away keeps nothing from being recorded.
 		if sendErr == nil {
@@ -267,7 +313,7 @@ func (d *Dispatcher) dispatchJobs(ctx context.Context, jobIDs []int64) (done int
 			done += len(some)
 		}
 	}
-	return done, unsent, sendErr
+	return done, unsent, nil, sendErr
 }
 
 // sendInline sends what a request has stored, also where the request, or its
@@ -306,7 +352,7 @@ func (d *Dispatcher) runNow(ctx context.Context, run NewRun) (execution.Executio
 	}
 	send := []execution.Waiting{waiting}
 	if err := d.sendInline(ctx, send); err != nil {
-		d.leaveToTick(ctx, send, "a run by hand waits for a tick", "executionId", waiting.ID, "err", err)
+		d.leaveToTick(ctx, send, nil, "a run by hand waits for a tick", "executionId", waiting.ID, "err", err)
 	}
 	return recorded, nil
 }

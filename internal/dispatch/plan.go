@@ -17,13 +17,22 @@ const (
 
 // PlanJob decides what becomes of a due job: every instant from its next run
 // up to the horizon runs or is summed up as missed, and its next run moves
-// past both the horizon and the present.
+// past both the horizon and the present. Where the job's category has become
+// inactive there is no next run, and instants count until then.
 func PlanJob(due DueJob, now, horizon time.Time) Plan {
 	s, err := schedule.Parse(due.CronPattern, due.Timezone)
 	if err != nil {
 		return Plan{SetAside: "its schedule can no longer be read: " + err.Error()}
 	}
 	missedBefore := now.Add(-MissedAfter)
+	if due.Until != nil {
+		// Its category does not let it run any more: what was due is recorded, and
+		// nothing is caught up.
+		due.MisfirePolicy = string(job.MisfireSkip)
+		if horizon = *due.Until; !horizon.After(missedBefore) {
+			missedBefore = horizon.Add(time.Millisecond)
+		}
+	}
 	plan := Plan{}
 	// From just before next_run_at, so that the instant itself is found, and
 	// an instant that no longer belongs to the schedule is not.
@@ -54,6 +63,9 @@ func PlanJob(due DueJob, now, horizon time.Time) Plan {
 		plan.Runs = append(run, plan.Runs...)
 	}
 
+	if due.Until != nil {
+		return plan
+	}
 	past := horizon
 	if len(plan.Runs) >= maxInstants {
 		// Cut off: the next claim goes on from here.

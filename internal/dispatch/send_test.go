@@ -22,6 +22,7 @@ type sendStore struct {
 	marked []int64
 	claims []dispatch.ClaimResult
 	named  [][]int64
+	handed []int64 // jobs whose rows were handed over
 }
 
 func (s *sendStore) MarkQueued(_ context.Context, _ time.Time, sent []execution.Ref) error {
@@ -32,6 +33,11 @@ func (s *sendStore) MarkQueued(_ context.Context, _ time.Time, sent []execution.
 }
 
 func (s *sendStore) HandOver(context.Context, time.Time, []execution.Waiting) error { return nil }
+
+func (s *sendStore) HandOverJobs(_ context.Context, _ time.Time, jobIDs []int64) error {
+	s.handed = append(s.handed, jobIDs...)
+	return nil
+}
 
 func (s *sendStore) Claim(_ context.Context, request dispatch.ClaimRequest) (dispatch.ClaimResult, error) {
 	s.named = append(s.named, request.JobIDs)
@@ -145,13 +151,14 @@ func TestLeftoverAsksForATick(t *testing.T) {
 		jobs   int
 		named  []int64 // the first job of each claim
 		asked  int
+		handed int // jobs that may have been claimed
 		fails  bool
 	}{
-		"all done":                       {[]dispatch.ClaimResult{few()}, 3, []int64{1}, 0, false},
-		"a full claim is named again":    {[]dispatch.ClaimResult{full(), few(), few()}, 2100, []int64{1, 1, 2001}, 0, false},
-		"more than a request waits for":  {[]dispatch.ClaimResult{full(), full(), full(), full()}, 2100, []int64{1, 1, 1}, 1, false},
-		"the database is away":           {nil, 3, []int64{1}, 1, true},
-		"the database went away halfway": {[]dispatch.ClaimResult{few()}, 2100, []int64{1, 2001}, 1, true},
+		"all done":                       {[]dispatch.ClaimResult{few()}, 3, []int64{1}, 0, 0, false},
+		"a full claim is named again":    {[]dispatch.ClaimResult{full(), few(), few()}, 2100, []int64{1, 1, 2001}, 0, 0, false},
+		"more than a request waits for":  {[]dispatch.ClaimResult{full(), full(), full(), full()}, 2100, []int64{1, 1, 1}, 1, 0, false},
+		"the database is away":           {nil, 3, []int64{1}, 1, 3, true},
+		"the database went away halfway": {[]dispatch.ClaimResult{few()}, 2100, []int64{1, 2001}, 1, 100, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -173,6 +180,9 @@ func TestLeftoverAsksForATick(t *testing.T) {
 				}
 				if diff := cmp.Diff(tc.named, named); diff != "" {
 					t.Errorf("first jobs named (-want +got):\n%s", diff)
+				}
+				if len(store.handed) != tc.handed {
+					t.Errorf("the rows of %d jobs were handed over, want %d", len(store.handed), tc.handed)
 				}
 				if asked != tc.asked {
 					t.Errorf("a tick was asked for %d times, want %d", asked, tc.asked)

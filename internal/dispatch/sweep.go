@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/execution"
-	"github.com/cronjobs/cronjobs/internal/schedule"
 	"github.com/cronjobs/cronjobs/internal/telemetry"
 )
 
@@ -21,9 +20,6 @@ const (
 	// acknowledged count as merely behind, not lost.
 	backlogDepth = 100
 	lostBatch    = 500
-	// syncBatch bounds the jobs, and with them the waiting rows, that one
-	// transaction locks.
-	syncBatch = 500
 )
 
 // Resend times: after the first message, a row is looked at again after
@@ -150,31 +146,6 @@ func abandoned(lost Lost, now time.Time) execution.Finish {
 		f.Status, f.Reason = f.End(), execution.OutcomeUnknown
 	}
 	return f
-}
-
-// syncCategories makes jobs follow a change of their category's status: the
-// change itself is one row and returns at once, the jobs follow here.
-func (d *Dispatcher) syncCategories(ctx context.Context, report *Report) error {
-	now := d.clock()
-	next := func(due DueJob) *time.Time {
-		s, err := schedule.Parse(due.CronPattern, due.Timezone)
-		if err != nil {
-			// Due at once: the claim sets it aside with the reason.
-			return &now
-		}
-		if at, ok := s.Next(now); ok {
-			return &at
-		}
-		return nil
-	}
-	for !d.nearDeadline(ctx) {
-		changed, err := d.store.SyncCategories(ctx, now, syncBatch, next)
-		report.Synced += changed
-		if err != nil || changed < syncBatch {
-			return err
-		}
-	}
-	return nil
 }
 
 // resendAllBatch is how many waiting rows are read at a time.

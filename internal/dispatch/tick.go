@@ -48,6 +48,7 @@ type Report struct {
 	Resent    int // waiting rows whose message was sent again
 	Recovered int // runs whose worker had vanished
 	Synced    int // jobs that followed their category's status
+	Stopped   int // runs that were cancelled with an inactive category
 	Skew      time.Duration
 	Cut       bool // the deadline came first; the next tick goes on
 }
@@ -57,11 +58,16 @@ type Report struct {
 // right as far as the tick came, also beside an error.
 func (d *Dispatcher) Tick(ctx context.Context) (Report, error) {
 	var report Report
-	err := errors.Join(
-		d.syncCategories(ctx, &report),
-		d.claimAll(ctx, &report),
-		d.sweep(ctx, &report),
-	)
+	// What is due comes first, and so does what got stuck: the jobs of a category
+	// may take more than a tick, and those of an inactive one are not started.
+	unfollowed, unknown := d.store.Unfollowed(ctx)
+	err := errors.Join(unknown, d.claimAll(ctx, &report))
+	left, following := d.follow(ctx, unfollowed, followTime, &report)
+	err = errors.Join(err, following, d.sweep(ctx, &report))
+	if len(left) > 0 {
+		_, following = d.follow(ctx, left, 0, &report)
+		err = errors.Join(err, following)
+	}
 	report.Cut = d.nearDeadline(ctx)
 	return report, err
 }
@@ -77,10 +83,15 @@ func (d *Dispatcher) nearDeadline(ctx context.Context) bool {
 
 // claimAll claims everything due and sends it, side by side.
 func (d *Dispatcher) claimAll(ctx context.Context, report *Report) error {
+	return d.sending(ctx, func(claimed chan<- []execution.Waiting) error { return d.claimDue(ctx, claimed, report) })
+}
+
+// sending sends beside what it is sent for.
+func (d *Dispatcher) sending(ctx context.Context, claim func(claimed chan<- []execution.Waiting) error) error {
 	claimed := make(chan []execution.Waiting, claimsUnsent)
 	sent := make(chan error, 1)
 	go func() { sent <- d.sendBeside(ctx, claimed) }()
-	err := d.claimDue(ctx, claimed, report)
+	err := claim(claimed)
 	close(claimed)
 	return errors.Join(err, <-sent)
 }
@@ -118,8 +129,9 @@ func (d *Dispatcher) claimDue(ctx context.Context, claimed chan<- []execution.Wa
 	var failures []error
 	hidden, broken := 0, 0
 	var after *Place
+	var inactive []int64
 	for !d.nearDeadline(ctx) {
-		result, err := d.claim(ctx, nil, after)
+		result, err := d.claim(ctx, nil, after, inactive)
 		if err != nil {
 			failures = append(failures, err)
 			// One transaction's bad luck must not keep the rest waiting for the
@@ -137,15 +149,20 @@ func (d *Dispatcher) claimDue(ctx context.Context, claimed chan<- []execution.Wa
 			claimed <- result.Waiting
 		}
 		after = result.Last
-		if result.Jobs > 0 {
+		inactive = append(inactive, result.Inactive...)
+		if result.Jobs+len(result.Inactive) > 0 {
 			hidden = 0
 			continue
 		}
-		due, err := d.store.CountDue(ctx, d.clock().Add(LookAhead))
+		due, err := d.store.CountDue(ctx, d.clock().Add(LookAhead), inactive)
 		if err != nil {
 			return errors.Join(append(failures, err)...)
 		}
 		report.Hidden = due
+		if due == 0 && len(failures) > 0 {
+			d.log.WarnContext(ctx, "some claims failed; others have done their work", "err", errors.Join(failures...))
+			return nil
+		}
 		if due == 0 || hidden == hiddenRetries {
 			break
 		}
@@ -158,19 +175,24 @@ func (d *Dispatcher) claimDue(ctx context.Context, claimed chan<- []execution.Wa
 }
 
 // claim runs one claim transaction, for all due jobs or some.
-func (d *Dispatcher) claim(ctx context.Context, jobIDs []int64, after *Place) (ClaimResult, error) {
+func (d *Dispatcher) claim(ctx context.Context, jobIDs []int64, after *Place, except []int64) (ClaimResult, error) {
+	request := d.claimRequest()
+	request.JobIDs, request.After, request.Except = jobIDs, after, except
+	return d.store.Claim(ctx, request)
+}
+
+// claimRequest is for whatever is due.
+func (d *Dispatcher) claimRequest() ClaimRequest {
 	now := d.clock()
 	horizon := now.Add(LookAhead)
-	return d.store.Claim(ctx, ClaimRequest{
+	return ClaimRequest{
 		Now:         now,
 		Horizon:     horizon,
-		JobIDs:      jobIDs,
-		After:       after,
 		MaxJobs:     claimJobs,
 		MaxRows:     claimRows,
 		ResendAfter: now.Add(SendGrace),
 		Plan:        func(due DueJob) Plan { return PlanJob(due, now, horizon) },
-	})
+	}
 }
 
 // pause waits, and reports false where the context ended first.

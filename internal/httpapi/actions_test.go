@@ -2,14 +2,18 @@ package httpapi
 
 import (
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cronjobs/cronjobs/internal/apperr"
+	"github.com/cronjobs/cronjobs/internal/dispatch"
 	"github.com/cronjobs/cronjobs/internal/execution"
+	"github.com/cronjobs/cronjobs/internal/mysql"
 )
 
 // quiet are routes that take no body, with what they answer to none.
@@ -117,6 +121,28 @@ func TestAJobSaysThatItsCategoryIsInactive(t *testing.T) {
 	d.want(200, "PATCH", "/categories/"+category, `{"status":"inactive"}`)
 	if got := d.want(200, "POST", at+"/pause", "").data(); got["statusReason"] != nil {
 		t.Errorf("paused as well: %v", got)
+	}
+}
+
+// Whoever asks why a job has stopped is told.
+func TestAJobThatCannotBePlannedSaysWhy(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	id := d.job("Report", d.category("Reports"))
+	if _, err := d.db.ExecContext(t.Context(), "UPDATE jobs SET timezone = 'Atlantis/Capital', next_run_at = ? WHERE id = ?", noon, id); err != nil {
+		t.Fatal(err)
+	}
+	tick := dispatch.New(mysql.NewExecutions(d.db), noQueue{}, noQueue{}, func() time.Time { return noon }, slog.New(slog.DiscardHandler))
+	if report, err := tick.Tick(t.Context()); err != nil || report.SetAside != 1 {
+		t.Fatalf("%+v, %v", report, err)
+	}
+	got := d.want(200, "GET", "/jobs/"+id, "").data()
+	reason, _ := got["statusReason"].(string)
+	if got["status"] != "failed" || got["nextRunAt"] != nil || !strings.Contains(reason, "schedule can no longer be read") || !strings.Contains(reason, "time zone is not known") {
+		t.Errorf("%v", got)
+	}
+	if listed := d.want(200, "GET", "/jobs", "").items()[0]; listed["statusReason"] != reason {
+		t.Errorf("in a list: %v", listed)
 	}
 }
 

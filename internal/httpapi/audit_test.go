@@ -63,7 +63,7 @@ func newHouse(t *testing.T) *house {
 	dispatcher := dispatch.New(mysql.NewExecutions(db), noQueue{}, noQueue{}, clock, nil)
 	tr := newTrial(t, func(deps *Deps) {
 		deps.Accounts = accounts
-		deps.Categories = job.NewCategories(mysql.NewCategories(db), jobs, clock)
+		deps.Categories = job.NewCategories(mysql.NewCategories(db), jobs, dispatcher, clock)
 		deps.Jobs = job.NewService(jobs, dispatcher, 4*time.Minute, clock)
 		deps.Secrets = job.NewSecrets(mysql.NewSecrets(db, keys), clock)
 		deps.Runner, deps.History = dispatcher, mysql.NewHistory(db)

@@ -21,7 +21,7 @@ func TestInstancesAnswerWithWhatOthersHaveChanged(t *testing.T) {
 		jobs := mysql.NewJobs(db)
 		desks[i] = &desk{t: t, runs: &fakeRuns{}}
 		desks[i].h = newTrial(t, func(deps *Deps) {
-			deps.Categories = job.NewCategories(mysql.NewCategories(db), jobs, clock)
+			deps.Categories = job.NewCategories(mysql.NewCategories(db), jobs, desks[i].runs, clock)
 			deps.Jobs = job.NewService(jobs, desks[i].runs, 4*time.Minute, clock)
 			deps.Runner, deps.History = desks[i].runs, desks[i].runs
 			deps.Summaries, deps.Replies = mysql.NewRollups(db), mysql.NewReplies(db)

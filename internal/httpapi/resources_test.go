@@ -2,13 +2,16 @@ package httpapi
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/apperr"
+	"github.com/cronjobs/cronjobs/internal/dispatch"
 	"github.com/cronjobs/cronjobs/internal/execution"
 	"github.com/cronjobs/cronjobs/internal/job"
 	"github.com/cronjobs/cronjobs/internal/mysql"
@@ -19,6 +22,7 @@ import (
 type desk struct {
 	t    *testing.T
 	h    http.Handler
+	db   *sql.DB
 	runs *fakeRuns
 }
 
@@ -33,9 +37,10 @@ func newDeskWith(t *testing.T, change func(*Deps)) *desk {
 	clock := func() time.Time { return noon }
 	keys := mysqltest.Keys(t)
 	jobs := mysql.NewJobs(db).WithKeys(keys)
-	d := &desk{t: t, runs: &fakeRuns{}}
+	settle := dispatch.New(mysql.NewExecutions(db), noQueue{}, noQueue{}, clock, slog.New(slog.DiscardHandler)).SettleJobs
+	d := &desk{t: t, db: db, runs: &fakeRuns{settle: settle}}
 	d.h = newTrial(t, func(deps *Deps) {
-		deps.Categories = job.NewCategories(mysql.NewCategories(db), jobs, clock)
+		deps.Categories = job.NewCategories(mysql.NewCategories(db), jobs, d.runs, clock)
 		deps.Jobs = job.NewService(jobs, d.runs, 4*time.Minute, clock)
 		deps.Secrets = job.NewSecrets(mysql.NewSecrets(db, keys), clock)
 		deps.Runner, deps.History = d.runs, d.runs
@@ -98,6 +103,8 @@ type fakeRuns struct {
 	dispatched []int64
 	by         int64
 	asked      int // how often a run was asked for
+	// settle is the real dispatcher's; nil takes it as done.
+	settle func(ctx context.Context, ids []int64) error
 }
 
 func (f *fakeRuns) DispatchJobs(_ context.Context, ids []int64) error {
@@ -106,6 +113,17 @@ func (f *fakeRuns) DispatchJobs(_ context.Context, ids []int64) error {
 	f.dispatched = append(f.dispatched, ids...)
 	return nil
 }
+
+func (f *fakeRuns) SettleJobs(ctx context.Context, ids []int64) error {
+	if f.settle == nil {
+		return f.DispatchJobs(ctx, ids)
+	}
+	return f.settle(ctx, ids)
+}
+
+func (f *fakeRuns) FollowCategory(context.Context, int64) error { return nil }
+
+func (f *fakeRuns) AskTick(context.Context) {}
 
 func (f *fakeRuns) RunNow(_ context.Context, jobID, userID int64) (execution.Execution, error) {
 	f.asked++

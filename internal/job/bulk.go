@@ -138,7 +138,7 @@ func (s *Service) CheckMany(ctx context.Context, bulk Bulk) error {
 func (s *Service) updateMany(ctx context.Context, ids []int64, bulk Bulk, now time.Time) ([]Updated, error) {
 	decide := func(current Job, category *CategoryRef) (Change, error) { return bulk.change(current, category, now) }
 	var updated []Updated
-	err := s.afterDue(ctx, ids, func() (err error) {
+	err := afterDue(ctx, s.scheduler, ids, func() (err error) {
 		updated, err = s.store.UpdateJobs(ctx, ids, bulk.CategoryID, now, decide)
 		return err
 	})

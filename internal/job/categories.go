@@ -2,6 +2,7 @@ package job
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"time"
 	"unicode/utf8"
@@ -12,14 +13,15 @@ import (
 
 // Categories is what people do with categories.
 type Categories struct {
-	store CategoryStore
-	jobs  Store
-	now   func() time.Time
+	store     CategoryStore
+	jobs      Store
+	scheduler CategoryScheduler
+	now       func() time.Time
 }
 
 // NewCategories makes a service for categories.
-func NewCategories(store CategoryStore, jobs Store, now func() time.Time) *Categories {
-	return &Categories{store: store, jobs: jobs, now: now}
+func NewCategories(store CategoryStore, jobs Store, scheduler CategoryScheduler, now func() time.Time) *Categories {
+	return &Categories{store: store, jobs: jobs, scheduler: scheduler, now: now}
 }
 
 // CategoryInput is what a person writes of a category, before any check. A nil
@@ -108,7 +110,8 @@ func (s *Categories) Replace(ctx context.Context, id int64, in CategoryInput, ve
 // Patch changes the fields that are given. versions are as with Replace.
 //
 // The jobs of a category that becomes inactive do not fire from then on; those
-// of one that becomes active have their next run set by the next tick.
+// of one that becomes active fire from that instant on. A tick makes them follow,
+// which is asked for.
 func (s *Categories) Patch(ctx context.Context, id int64, in CategoryInput, versions []int) (Category, error) {
 	return s.edit(ctx, id, in, versions, func(current Category) Category { return current })
 }
@@ -117,7 +120,8 @@ func (s *Categories) edit(ctx context.Context, id int64, in CategoryInput, versi
 	base func(current Category) Category,
 ) (Category, error) {
 	ctx = audit.Doing(ctx, audit.CategoryUpdate)
-	return s.store.UpdateCategory(ctx, id, func(current Category) (Category, error) {
+	restatused := false
+	decide := func(current Category) (Category, error) {
 		if err := checkVersion(current.Version, versions); err != nil {
 			return Category{}, err
 		}
@@ -125,10 +129,38 @@ func (s *Categories) edit(ctx context.Context, id int64, in CategoryInput, versi
 		if err != nil || edited.same(current) {
 			return current, err
 		}
+		restatused = edited.Status != current.Status
 		edited.Version++
 		edited.UpdatedAt = s.now()
 		return edited, nil
+	}
+	edited, err := s.afterFollowed(ctx, id, func(hasty bool) (Category, error) {
+		restatused = false
+		return s.store.UpdateCategory(ctx, id, hasty, decide)
 	})
+	if err == nil && restatused {
+		s.scheduler.AskTick(ctx)
+	}
+	return edited, err
+}
+
+// afterFollowed carries out a change of a category. Where jobs have yet to follow
+// the change before they do so first, as many as a request can wait for. If that
+// is not enough an inactivation is carried out all the same: it must be possible
+// at any time.
+func (s *Categories) afterFollowed(ctx context.Context, id int64, change func(hasty bool) (Category, error)) (Category, error) {
+	for try := 1; ; try++ {
+		edited, err := change(try == dueTries)
+		if !errors.Is(err, ErrDue) {
+			return edited, err
+		}
+		if try == dueTries {
+			return Category{}, errStillDue
+		}
+		if err := s.scheduler.FollowCategory(ctx, id); err != nil {
+			return Category{}, err
+		}
+	}
 }
 
 func (c Category) same(other Category) bool {
@@ -143,7 +175,13 @@ func (s *Categories) Delete(ctx context.Context, id, reassignTo int64, versions 
 	if id == reassignTo {
 		return apperr.InvalidField("reassignTo", "must be another category")
 	}
-	return s.store.DeleteCategory(ctx, id, reassignTo, s.now(), func(current Category) error {
-		return checkVersion(current.Version, versions)
+	err := afterDue(ctx, s.scheduler, nil, func() error {
+		return s.store.DeleteCategory(ctx, id, reassignTo, s.now(), func(current Category) error {
+			return checkVersion(current.Version, versions)
+		})
 	})
+	if err == nil && reassignTo != 0 {
+		s.scheduler.AskTick(ctx) // the categories may differ in status
+	}
+	return err
 }

@@ -81,7 +81,7 @@ type Imported struct {
 func (s *Service) Import(ctx context.Context, items []ImportItem, options ImportOptions) ([]Imported, error) {
 	ctx = audit.Doing(ctx, audit.JobImport)
 	im := newImporting(items, options, s.now())
-	err := s.afterDue(ctx, nil, func() error { return s.store.ImportJobs(ctx, im.query(), im.now, im.decide) })
+	err := afterDue(ctx, s.scheduler, nil, func() error { return s.store.ImportJobs(ctx, im.query(), im.now, im.decide) })
 	if err != nil {
 		return nil, err
 	}

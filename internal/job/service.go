@@ -180,7 +180,7 @@ func (s *Service) update(ctx context.Context, id, categoryID int64, now time.Tim
 	decide func(current Job, category *CategoryRef) (Change, error),
 ) (Job, error) {
 	var edited Job
-	err := s.afterDue(ctx, []int64{id}, func() (err error) {
+	err := afterDue(ctx, s.scheduler, []int64{id}, func() (err error) {
 		edited, err = s.store.UpdateJob(ctx, id, categoryID, now, decide)
 		return err
 	})
@@ -199,7 +199,7 @@ var errStillDue = &apperr.Error{
 
 // afterDue carries out a change of these jobs. Where it is refused with ErrDue,
 // what is due is claimed first: the change would drop it without a record.
-func (s *Service) afterDue(ctx context.Context, ids []int64, change func() error) error {
+func afterDue(ctx context.Context, scheduler Scheduler, ids []int64, change func() error) error {
 	for try := 1; ; try++ {
 		err := change()
 		if !errors.Is(err, ErrDue) {
@@ -212,7 +212,9 @@ func (s *Service) afterDue(ctx context.Context, ids []int64, change func() error
 		if errors.As(err, &due) {
 			ids = due.JobIDs
 		}
-		s.dispatchInLine(ctx, ids)
+		if err := scheduler.SettleJobs(ctx, ids); err != nil {
+			slog.WarnContext(ctx, "what is due could not be claimed in line", "jobIds", ids, "error", err)
+		}
 	}
 }
 

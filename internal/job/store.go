@@ -150,8 +150,9 @@ func (c Cancel) Reason() string {
 }
 
 // ErrDue is a store's answer to a change that comes before the claim of
-// instants which the job's present schedule already has behind it: the change
-// would drop them without a record.
+// instants which the job's present schedule already has behind it, or before the
+// job has followed a change of its category's status: the change would drop
+// instants without a record.
 var ErrDue = errors.New("job: due instants are not claimed yet")
 
 // Filter selects and orders jobs. Zero values do not filter.
@@ -186,6 +187,18 @@ const (
 // errors are logged and never fail a write: the next tick does the same.
 type Scheduler interface {
 	DispatchJobs(ctx context.Context, jobIDs []int64) error
+	// SettleJobs makes jobs follow their category's status before that.
+	SettleJobs(ctx context.Context, jobIDs []int64) error
+}
+
+// CategoryScheduler makes the jobs of categories follow.
+type CategoryScheduler interface {
+	Scheduler
+	// FollowCategory makes jobs follow the status of their category, as many of
+	// them as a request can wait for.
+	FollowCategory(ctx context.Context, categoryID int64) error
+	// AskTick asks for a tick, which makes all jobs follow.
+	AskTick(ctx context.Context)
 }
 
 // CategoryStore keeps categories. Its errors are those of Store, and Conflict
@@ -194,12 +207,14 @@ type CategoryStore interface {
 	CreateCategory(ctx context.Context, category Category) (Category, error)
 	// UpdateCategory stores what decide makes of the category, which is locked
 	// meanwhile; nothing when it is returned unchanged. decide may be called
-	// more than once.
-	UpdateCategory(ctx context.Context, id int64, decide func(current Category) (Category, error)) (Category, error)
+	// more than once. The error is ErrDue where jobs have yet to follow the last
+	// change of the status; with hasty an inactivation does not wait for them.
+	UpdateCategory(ctx context.Context, id int64, hasty bool, decide func(current Category) (Category, error)) (Category, error)
 	GetCategory(ctx context.Context, id int64) (Category, error)
 	ListCategories(ctx context.Context, filter CategoryFilter) ([]Category, int, error)
 	// DeleteCategory removes the category if check agrees. Its jobs go to the
-	// category reassignTo; 0 means that it must have none.
+	// category reassignTo; 0 means that it must have none. Jobs that something is
+	// due of, which the move would forget, are a *DueError.
 	DeleteCategory(ctx context.Context, id, reassignTo int64, now time.Time, check func(current Category) error) error
 }
 

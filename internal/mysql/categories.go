@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/doug-martin/goqu/v9"
 	"github.com/doug-martin/goqu/v9/exp"
@@ -152,7 +153,7 @@ func orderCategories(query *goqu.SelectDataset, filter job.CategoryFilter) *goqu
 // CreateCategory stores a new category.
 func (s *Categories) CreateCategory(ctx context.Context, c job.Category) (job.Category, error) {
 	row := categoryColumns(c)
-	row["created_at"] = utc(c.CreatedAt)
+	row["created_at"], row["status_at"] = utc(c.CreatedAt), utc(c.CreatedAt)
 	err := inTx(ctx, s.db, func(tx *sql.Tx) (err error) {
 		if c.ID, err = insertID(ctx, tx, dialect.Insert("categories").Rows(row)); err != nil {
 			return nameTaken(err, "category")
@@ -186,7 +187,12 @@ func pointerOrNull(text *string) any {
 
 // UpdateCategory stores what decide makes of the category. It writes one row,
 // whatever the number of jobs: where the status changed, ticks see to them.
-func (s *Categories) UpdateCategory(ctx context.Context, id int64,
+//
+// The jobs count from the last change of the status, or up to it. So one that
+// they have yet to follow must not be forgotten for the next: the error is
+// job.ErrDue then. With hasty an inactivation does not wait for them: the
+// activation before has then not reached those that have not followed.
+func (s *Categories) UpdateCategory(ctx context.Context, id int64, hasty bool,
 	decide func(current job.Category) (job.Category, error),
 ) (job.Category, error) {
 	var result job.Category
@@ -200,7 +206,16 @@ func (s *Categories) UpdateCategory(ctx context.Context, id int64,
 			return err
 		}
 		if edited.Version != current.Version {
-			update := dialect.Update("categories").Set(categoryColumns(edited)).Where(goqu.C("id").Eq(id))
+			columns := categoryColumns(edited)
+			if edited.Status != current.Status {
+				at := utc(edited.UpdatedAt)
+				if err := refuseUnfollowed(ctx, tx, edited, at, hasty); err != nil {
+					return err
+				}
+				// Clocks differ; the changes have an order.
+				columns["status_at"] = goqu.L("GREATEST(COALESCE(status_at, ?), ?)", at, at)
+			}
+			update := dialect.Update("categories").Set(columns).Where(goqu.C("id").Eq(id))
 			if _, err := exec(ctx, tx, update); err != nil {
 				return nameTaken(err, "category")
 			}
@@ -212,6 +227,26 @@ func (s *Categories) UpdateCategory(ctx context.Context, id int64,
 		return err
 	})
 	return result, err
+}
+
+// refuseUnfollowed answers job.ErrDue where jobs of a category whose status
+// changes have yet to follow the one before: where it becomes inactive, jobs that
+// have no next run; where it becomes active, jobs with instants behind them, some
+// of which were not due.
+func refuseUnfollowed(ctx context.Context, tx *sql.Tx, edited job.Category, at time.Time, hasty bool) error {
+	query, args := "SELECT id FROM jobs FORCE INDEX (ix_jobs_category) WHERE category_id = ? AND status = 'active' AND next_run_at ", []any{edited.ID}
+	if edited.Status == job.CategoryActive {
+		query, args = query+"<= ? LIMIT 1", append(args, at)
+	} else if hasty {
+		return nil
+	} else {
+		query += "IS NULL LIMIT 1"
+	}
+	found, err := queryAllSQL(ctx, tx, scanInto[int64], query, args...)
+	if err == nil && len(found) > 0 {
+		return job.ErrDue
+	}
+	return err
 }
 
 func lockCategory(ctx context.Context, tx *sql.Tx, id int64) (job.Category, error) {

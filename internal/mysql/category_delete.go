@@ -17,7 +17,9 @@ import (
 const moveAtOnce = 500
 
 // DeleteCategory removes a category. Jobs that move keep their next run; where
-// the categories differ in status, ticks see to it. Deleted jobs move along,
+// the categories differ in status, ticks see to it, and instants count up to the
+// move, or from it. Jobs that have something behind them which would be forgotten
+// by that are a *job.DueError. Deleted jobs move along,
 // so that their history keeps a category.
 //
 // Up to moveAtOnce jobs move in the very transaction that removes the category.
@@ -91,11 +93,18 @@ func moveAndDelete(ctx context.Context, tx *sql.Tx, from, to int64, now time.Tim
 			return false, err
 		}
 	}
-	current, err := lockForMove(ctx, tx, from, to, check)
+	current, target, err := lockForMove(ctx, tx, from, to, check)
 	if err != nil {
 		return false, err
 	}
 	if len(found) > 0 {
+		moves := make([]job.Change, len(found))
+		for i, id := range found {
+			moves[i] = job.Change{Job: job.Job{ID: id}, Reschedule: current.Status != target.Status}
+		}
+		if err := refuseDue(ctx, tx, moves, now); err != nil {
+			return false, err
+		}
 		if _, err := execSQL(ctx, tx, "UPDATE jobs SET category_id = ?, version = version + 1, updated_at = ? WHERE id IN ("+
 			placeholders(len(args))+") AND category_id = ?", slices.Concat([]any{to, utc(now)}, args, []any{from})...); err != nil {
 			return false, err
@@ -114,31 +123,30 @@ func moveAndDelete(ctx context.Context, tx *sql.Tx, from, to int64, now time.Tim
 
 // lockForMove locks both categories in the order of their ids, so that two that
 // are deleted into each other do not wait for each other.
-func lockForMove(ctx context.Context, tx *sql.Tx, from, to int64, check func(current job.Category) error) (job.Category, error) {
-	var target *job.CategoryRef
+func lockForMove(ctx context.Context, tx *sql.Tx, from, to int64, check func(current job.Category) error) (current job.Category, target *job.CategoryRef, err error) {
 	lockTarget := func() (err error) {
 		target, err = lockCategoryShared(ctx, tx, to)
 		return err
 	}
 	if to < from {
 		if err := lockTarget(); err != nil {
-			return job.Category{}, err
+			return job.Category{}, nil, err
 		}
 	}
-	current, err := lockCategory(ctx, tx, from)
+	current, err = lockCategory(ctx, tx, from)
 	if err != nil {
-		return job.Category{}, err
+		return job.Category{}, nil, err
 	}
 	if err := check(current); err != nil {
-		return job.Category{}, err
+		return job.Category{}, nil, err
 	}
 	if to > from {
 		if err := lockTarget(); err != nil {
-			return job.Category{}, err
+			return job.Category{}, nil, err
 		}
 	}
 	if target == nil {
-		return job.Category{}, apperr.InvalidField("reassignTo", "there is no such category")
+		return job.Category{}, nil, apperr.InvalidField("reassignTo", "there is no such category")
 	}
-	return current, nil
+	return current, target, nil
 }

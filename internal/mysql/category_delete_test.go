@@ -24,10 +24,10 @@ func (k *keeper) fill(categoryID int64, n int) {
 		if i%10 == 9 {
 			key = nil
 		}
-		values = append(values, "(?, ?, 'A job of the tests', '@daily', 'UTC', ?, 'GET', 'active', ?, ?)")
-		args = append(args, name, key, categoryID, noon, noon)
+		values = append(values, "(?, ?, 'A job of the tests', '@daily', 'UTC', ?, 'GET', 'active', ?, ?, ?)")
+		args = append(args, name, key, categoryID, noon.Add(12*time.Hour), noon, noon)
 	}
-	k.exec(`INSERT INTO jobs (name, name_key, description, cron_pattern, timezone, category_id, method, status, created_at, updated_at)
+	k.exec(`INSERT INTO jobs (name, name_key, description, cron_pattern, timezone, category_id, method, status, next_run_at, created_at, updated_at)
 		VALUES `+strings.Join(values, ", "), args...)
 }
 

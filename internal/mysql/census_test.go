@@ -31,7 +31,7 @@ var jobWriters = []string{
 	"insertJob: callers raise", "insertJobs: ImportJobs raises", "replaceJobs: ImportJobs raises",
 	"applyChange: UpdateJob raises", "writeChanges: UpdateJobs raises",
 	"moveAndDelete: DeleteCategory raises", "stopJob: raises",
-	"stopInactive: next run alone", "resumeActive: next run alone", "judgeJobs: lane alone", "MarkSlow: lane alone",
+	"judgeJobs: lane alone", "MarkSlow: lane alone",
 	"ChangeSigningKeys: version alone",
 }
 

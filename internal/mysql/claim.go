@@ -19,7 +19,9 @@ type dueRow struct {
 	lane       execution.Lane
 	revision   int
 	version    int
-	plan       dispatch.Plan
+	// unscheduled jobs have no next run yet.
+	unscheduled bool
+	plan        dispatch.Plan
 }
 
 func scanDue(rows *sql.Rows) (d dueRow, err error) {
@@ -43,31 +45,55 @@ func (s *Executions) Claim(ctx context.Context, request dispatch.ClaimRequest) (
 		if err != nil {
 			return err
 		}
-		rows := 0
-		for i := range due {
-			d := &due[i]
-			if active[d.categoryID] {
-				d.plan = request.Plan(d.DueJob)
+		result.Last = place(due)
+		due = slices.DeleteFunc(due, func(d dueRow) bool {
+			if !active[d.categoryID] && !slices.Contains(result.Inactive, d.categoryID) {
+				result.Inactive = append(result.Inactive, d.categoryID)
 			}
-			rows += len(d.plan.Runs)
-			result.Jobs++
-			if rows >= request.MaxRows {
-				result.Full = i+1 < len(due)
-				due = due[:i+1]
-				break
-			}
+			return !active[d.categoryID]
+		})
+		if len(due) == 0 {
+			return nil
 		}
-		last := due[len(due)-1]
-		result.Last = &dispatch.Place{NextRunAt: last.NextRunAt, JobID: last.ID}
-		if err := advance(ctx, tx, due, request.Now, &result); err != nil {
-			return err
-		}
-		if result.Waiting, err = insertOccurrences(ctx, tx, due, request, &result); err != nil || result.SetAside == 0 {
-			return err
-		}
-		return raiseCensus(ctx, tx)
+		due = planJobs(due, request, &result)
+		result.Last = place(due)
+		return claimPlanned(ctx, tx, due, request, &result)
 	})
 	return result, err
+}
+
+// place is that of the last of some jobs.
+func place(due []dueRow) *dispatch.Place {
+	last := due[len(due)-1]
+	return &dispatch.Place{NextRunAt: last.NextRunAt, JobID: last.ID}
+}
+
+// planJobs plans as many of the jobs as have room, and answers those.
+func planJobs(due []dueRow, request dispatch.ClaimRequest, result *dispatch.ClaimResult) []dueRow {
+	rows := 0
+	for i := range due {
+		d := &due[i]
+		d.plan = request.Plan(d.DueJob)
+		rows += len(d.plan.Runs)
+		result.Jobs++
+		if rows >= request.MaxRows {
+			result.Full = i+1 < len(due)
+			return due[:i+1]
+		}
+	}
+	return due
+}
+
+// claimPlanned stores what the plans of locked jobs say.
+func claimPlanned(ctx context.Context, tx *sql.Tx, due []dueRow, request dispatch.ClaimRequest, result *dispatch.ClaimResult) error {
+	err := advance(ctx, tx, due, request.Now, result)
+	if err != nil {
+		return err
+	}
+	if result.Waiting, err = insertOccurrences(ctx, tx, due, request, result); err != nil || result.SetAside == 0 {
+		return err
+	}
+	return raiseCensus(ctx, tx)
 }
 
 // lockDue reads due jobs under an exclusive lock. SKIP LOCKED is a hint: the
@@ -87,6 +113,11 @@ func lockDue(ctx context.Context, tx *sql.Tx, request dispatch.ClaimRequest) ([]
 		if after := request.After; after != nil {
 			query += " AND (next_run_at > ? OR next_run_at = ? AND id > ?)"
 			args = append(args, utc(after.NextRunAt), utc(after.NextRunAt), after.JobID)
+		}
+		if len(request.Except) > 0 {
+			except := ids(request.Except, func(id int64) int64 { return id })
+			query += " AND category_id NOT IN (" + placeholders(len(except)) + ")"
+			args = append(args, except...)
 		}
 		query += " ORDER BY next_run_at, id"
 	}
@@ -120,18 +151,24 @@ func lockActiveCategories[T any](ctx context.Context, tx *sql.Tx, items []T, cat
 }
 
 // advance moves each job's next run, comparing both its version and the next
-// run that was read. Jobs that cannot be planned are set aside with a reason.
+// run that was read; all of the jobs have one, or none has. Jobs that cannot be
+// planned are set aside with a reason.
 func advance(ctx context.Context, tx *sql.Tx, due []dueRow, now time.Time, result *dispatch.ClaimResult) error {
 	slices.SortFunc(due, func(a, b dueRow) int { return cmp.Compare(a.ID, b.ID) })
 	next := newCase("id")
-	read := newTuples("id", "version", "next_run_at")
+	read, unscheduled := newTuples("id", "version", "next_run_at"), newTuples("id", "version")
 	for _, d := range due {
 		next.when(d.ID, nullTime(d.plan.NextRunAt))
 		read.add(d.ID, d.version, d.NextRunAt)
+		unscheduled.add(d.ID, d.version)
 	}
 	// The CASE is cast: where every value is NULL its type would be unknown.
 	value, valueArgs := next.shortest()
 	asRead, asReadArgs := read.shortest()
+	if due[0].unscheduled {
+		asRead, asReadArgs = unscheduled.shortest()
+		asRead += " AND next_run_at IS NULL"
+	}
 	query := "UPDATE jobs SET next_run_at = CAST(" + value + " AS DATETIME(3)) WHERE " + asRead
 	matched, err := execSQL(ctx, tx, query, slices.Concat(valueArgs, asReadArgs)...)
 	if err != nil {
@@ -162,9 +199,15 @@ func cut(text string, most int) string {
 	return string(runes[:most-1]) + "…"
 }
 
-// CountDue counts due jobs, locked or not.
-func (s *Executions) CountDue(ctx context.Context, horizon time.Time) (int, error) {
-	counts, err := queryAllSQL(ctx, s.db, scanInto[int], "SELECT COUNT(*) FROM jobs WHERE next_run_at <= ?", utc(horizon))
+// CountDue counts due jobs, locked or not, but for those of some categories.
+func (s *Executions) CountDue(ctx context.Context, horizon time.Time, except []int64) (int, error) {
+	query, args := "SELECT COUNT(*) FROM jobs WHERE next_run_at <= ?", []any{utc(horizon)}
+	if len(except) > 0 {
+		categories := ids(except, func(id int64) int64 { return id })
+		query += " AND category_id NOT IN (" + placeholders(len(categories)) + ")"
+		args = append(args, categories...)
+	}
+	counts, err := queryAllSQL(ctx, s.db, scanInto[int], query, args...)
 	if err != nil {
 		return 0, translate(err)
 	}

@@ -47,7 +47,9 @@ func newWorld(t *testing.T) *world {
 	w.store = mysql.NewExecutions(w.db).WithKeys(w.ring)
 	w.dispatcher = dispatch.New(w.store, w, w, func() time.Time { return w.Now() }, slog.New(slog.DiscardHandler))
 	w.executor = executor.New(w.store, w.dispatcher, w, w, slog.New(slog.DiscardHandler))
-	w.jobs = job.NewService(mysql.NewJobs(w.db).WithKeys(w.ring), w.dispatcher, dispatch.LookAhead, w.Now)
+	jobs := mysql.NewJobs(w.db).WithKeys(w.ring)
+	w.jobs = job.NewService(jobs, w.dispatcher, dispatch.LookAhead, w.Now)
+	w.categories = job.NewCategories(mysql.NewCategories(w.db), jobs, w.dispatcher, w.Now)
 	w.answer = func(executor.Work) execution.Attempt {
 		return execution.Attempt{Response: &execution.Response{Status: 200}}
 	}
@@ -415,6 +417,32 @@ func TestWhatAWriteCouldNotSendGoesWithTheNextTick(t *testing.T) {
 	w.deliver()
 	w.want(paused.ID, map[string]int{"success": 1}, 1)
 	w.want(j.ID, map[string]int{"queued": 1}, 0)
+}
+
+// unanswered is a database whose answer to a claim is lost: it was committed.
+type unanswered struct{ *mysql.Executions }
+
+func (s unanswered) Claim(ctx context.Context, request dispatch.ClaimRequest) (dispatch.ClaimResult, error) {
+	if _, err := s.Executions.Claim(ctx, request); err != nil {
+		return dispatch.ClaimResult{}, err
+	}
+	return dispatch.ClaimResult{}, errors.New("the answer is lost")
+}
+
+// The tick that a write asks for sends what the write has claimed without knowing.
+func TestAClaimWithoutAnAnswerGoesWithTheNextTick(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	lost := dispatch.New(unanswered{w.store}, w, w, w.Now, slog.New(slog.DiscardHandler))
+	w.jobs = job.NewService(mysql.NewJobs(w.db).WithKeys(w.ring), lost, dispatch.LookAhead, w.Now)
+	j := w.minutely("Claimed", func(in *job.Input) { in.CronPattern = new("5 0 12 * * *") })
+	w.want(j.ID, map[string]int{"pending": 1}, 0)
+	if report := w.tick(); report.Resent != 1 {
+		t.Errorf("%d rows were sent, want 1", report.Resent)
+	}
+	w.want(j.ID, map[string]int{"queued": 1}, 0)
+	w.run(6 * time.Second)
+	w.want(j.ID, map[string]int{"success": 1}, 1)
 }
 
 // An answer to an earlier request says nothing of the present target.

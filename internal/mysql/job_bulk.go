@@ -48,7 +48,9 @@ func (s *Jobs) UpdateJobs(ctx context.Context, ids []int64, categoryID int64, no
 			if updated[i].Err = err; err != nil || change.Nothing {
 				continue
 			}
-			if change.Reschedule && j.NextRunAt != nil && !j.NextRunAt.After(now) {
+			due := change.Reschedule && j.NextRunAt != nil && !j.NextRunAt.After(now)
+			// It must follow its own category first.
+			if due || j.Status == job.Active && (j.NextRunAt != nil) != (j.Category.Status == job.CategoryActive) {
 				return job.ErrDue
 			}
 			updated[i].Rescheduled, updated[i].NextRunAt = change.Reschedule, change.Job.NextRunAt

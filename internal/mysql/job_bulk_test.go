@@ -161,6 +161,8 @@ type noScheduler struct{}
 
 func (noScheduler) DispatchJobs(context.Context, []int64) error { return nil }
 
+func (noScheduler) SettleJobs(context.Context, []int64) error { return nil }
+
 // TestBulksAndEditsAtOnce lets bulks in every order meet edits, category changes
 // and each other: nothing deadlocks for good, and every job counts its changes.
 func TestBulksAndEditsAtOnce(t *testing.T) {

@@ -145,24 +145,39 @@ func lockCategoriesShared(ctx context.Context, tx *sql.Tx, categoryIDs []int64, 
 	}, "SELECT id, name, color, status FROM categories WHERE id IN ("+placeholders(len(args))+") ORDER BY id LOCK IN SHARE MODE", args...)
 }
 
-// refuseDue answers job.DueError where a change of the schedule would drop
-// instants that have not been claimed.
+// refuseDue answers job.DueError where changes would drop instants that have not
+// been claimed: a change of the schedule those that are due, and any change those
+// of a job that has yet to follow its category.
 func refuseDue(ctx context.Context, tx *sql.Tx, changes []job.Change, now time.Time) error {
-	var moved []int64
-	for _, change := range changes {
-		if change.Reschedule {
-			moved = append(moved, change.Job.ID)
-		}
-	}
-	if len(moved) == 0 {
+	if len(changes) == 0 {
 		return nil
 	}
-	due, err := queryAll(ctx, tx, dialect.From("jobs").Select("id").
-		Where(goqu.C("id").In(moved), goqu.C("next_run_at").Lte(utc(now))).Order(goqu.C("id").Asc()), scanInto[int64])
-	if err == nil && len(due) > 0 {
-		return &job.DueError{JobIDs: due}
+	moved := make(map[int64]bool, len(changes))
+	args := ids(changes, func(change job.Change) int64 {
+		moved[change.Job.ID] = change.Reschedule
+		return change.Job.ID
+	})
+	type row struct {
+		id              int64
+		due, unfollowed bool
 	}
-	return err
+	found, err := queryAllSQL(ctx, tx, func(rows *sql.Rows) (r row, err error) {
+		err = rows.Scan(&r.id, &r.due, &r.unfollowed)
+		return r, err
+	}, "SELECT j.id, COALESCE(j.next_run_at <= ?, FALSE), "+unfollowed+` FROM jobs j JOIN categories c ON c.id = j.category_id
+		WHERE j.id IN (`+placeholders(len(args))+") ORDER BY j.id", slices.Concat([]any{utc(now)}, args)...)
+	if err != nil {
+		return err
+	}
+	found = slices.DeleteFunc(found, func(r row) bool { return !r.unfollowed && !(r.due && moved[r.id]) })
+	if len(found) == 0 {
+		return nil
+	}
+	due := &job.DueError{}
+	for _, r := range found {
+		due.JobIDs = append(due.JobIDs, r.id)
+	}
+	return due
 }
 
 // insertCategories makes the plan's categories and tells its jobs their ids.
@@ -174,7 +189,7 @@ func insertCategories(ctx context.Context, tx *sql.Tx, plan *job.ImportPlan) err
 	keys := make([]string, len(plan.Categories))
 	for i, c := range plan.Categories {
 		rows[i] = categoryColumns(c)
-		rows[i]["created_at"] = utc(c.CreatedAt)
+		rows[i]["created_at"], rows[i]["status_at"] = utc(c.CreatedAt), utc(c.CreatedAt)
 		keys[i] = job.CategoryNameKey(c.Name)
 	}
 	if err := insertRows(ctx, tx, "categories", rows, nil); err != nil {

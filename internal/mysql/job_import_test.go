@@ -300,6 +300,8 @@ type idle struct{}
 
 func (idle) DispatchJobs(context.Context, []int64) error { return nil }
 
+func (idle) SettleJobs(context.Context, []int64) error { return nil }
+
 func TestExportReadsInOrder(t *testing.T) {
 	t.Parallel()
 	k := newKeeper(t)

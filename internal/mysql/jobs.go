@@ -139,14 +139,8 @@ func (s *Jobs) UpdateJob(ctx context.Context, id, categoryID int64, now time.Tim
 			result, err = getJob(ctx, tx, id, now)
 			return err
 		}
-		if change.Reschedule {
-			due, err := queryAllSQL(ctx, tx, scanInto[bool], "SELECT next_run_at <= ? FROM jobs WHERE id = ? AND next_run_at IS NOT NULL", utc(now), id)
-			if err != nil {
-				return err
-			}
-			if len(due) > 0 && due[0] {
-				return job.ErrDue
-			}
+		if err := refuseDue(ctx, tx, []job.Change{change}, now); err != nil {
+			return err
 		}
 		if err := applyChange(ctx, tx, newSealer(s.ring, tx, now), change, now); err != nil {
 			return err

@@ -46,7 +46,7 @@ func newKeeper(t *testing.T) *keeper {
 	clock := func() time.Time { return k.now }
 	store := mysql.NewJobs(k.db).WithKeys(k.ring)
 	k.jobs = job.NewService(store, k, lookAhead, clock)
-	k.categories = job.NewCategories(mysql.NewCategories(k.db), store, clock)
+	k.categories = job.NewCategories(mysql.NewCategories(k.db), store, k, clock)
 	return k
 }
 
@@ -59,6 +59,12 @@ func (k *keeper) DispatchJobs(_ context.Context, ids []int64) error {
 	}
 	return k.fail
 }
+
+func (k *keeper) SettleJobs(ctx context.Context, ids []int64) error { return k.DispatchJobs(ctx, ids) }
+
+func (k *keeper) FollowCategory(context.Context, int64) error { return nil }
+
+func (k *keeper) AskTick(context.Context) {}
 
 func (k *keeper) category(name string) job.Category {
 	k.t.Helper()

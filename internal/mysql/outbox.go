@@ -114,6 +114,15 @@ func (s *Executions) HandOver(ctx context.Context, now time.Time, unsent []execu
 	return nil
 }
 
+// HandOverJobs makes the rows of these jobs that nobody has sent due to be sent
+// by the next tick. It waits for a claim of theirs that is still under way.
+func (s *Executions) HandOverJobs(ctx context.Context, now time.Time, jobIDs []int64) error {
+	args := ids(jobIDs, func(id int64) int64 { return id })
+	return inOne(ctx, s.db, `UPDATE executions FORCE INDEX (ix_executions_job_status) SET resend_after = ?
+		WHERE job_id IN (`+placeholders(len(args))+") AND status = 'pending' AND fence = 0 AND resends = 0 AND resend_after > ?",
+		slices.Concat([]any{utc(now)}, args, []any{utc(now)})...)
+}
+
 func lockStuck(ctx context.Context, tx *sql.Tx, now time.Time, request dispatch.StuckRequest) ([]stuckRow, error) {
 	// One status at a time: only then do the rows come in the index's order,
 	// and no others are locked. Ids first: joined tables must not be locked.

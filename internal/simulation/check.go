@@ -46,6 +46,7 @@ func (s *simulation) observe(ctx context.Context) {
 	}
 	s.checkTogether(now)
 	s.checkAttempts(before, now)
+	s.checkCategories(before, now)
 	for _, id := range slices.Sorted(maps.Keys(now.jobRows)) {
 		if j := before.jobRows[id]; j != nil {
 			s.checkJob(before, now, j, now.jobRows[id])
@@ -72,6 +73,9 @@ func (s *simulation) checkRow(before, now snapshot, was, is *row) {
 		s.find("I9", "the fence was %d: %s", was.fence, is)
 	}
 	switch {
+	case was.status == execution.Cancelled && was.fence == 0 && is.status == execution.Cancelled && !now.categoryUp[now.jobRows[is.job].category]:
+		// It lived again, and its category was inactive by then.
+		s.checkNew(before, now, is)
 	case was.status.Terminal() && was.status == is.status:
 		if was.attempt != is.attempt || was.reason != is.reason {
 			s.find("I4", "a final row has changed: %s", is)
@@ -111,7 +115,8 @@ func (s *simulation) checkNew(before, now snapshot, is *row) {
 		}
 		return
 	}
-	if !j.active || j.deleted || !now.categoryUp[j.category] {
+	stopped := !now.categoryUp[j.category] && is.status == execution.Pending || is.scheduled.After(now.changed[j.category]) && !now.categoryUp[j.category]
+	if !j.active || j.deleted || stopped {
 		s.find("I5", "made for a job that is stopped: %s", is)
 	}
 	if !is.occurrence.Valid || !belongs(j, is.occurrence.V) {
@@ -119,7 +124,7 @@ func (s *simulation) checkNew(before, now snapshot, is *row) {
 	}
 	if is.status == execution.Missed {
 		s.checkMissed(now, j, is)
-	} else if is.status != execution.Pending {
+	} else if is.status != execution.Pending && (is.status != execution.Cancelled || now.categoryUp[j.category]) {
 		s.find("I4", "made in a wrong state: %s", is)
 	}
 }
@@ -303,13 +308,15 @@ func (s *simulation) checkJob(before, now snapshot, was, is *jobRow) {
 		switch {
 		case was.next.Valid && is.next.Valid:
 			s.checkClaimed(now, is, was.next.V, is.next.V)
-		case was.next.Valid: // its category is inactive, or was a moment ago
-			s.unclaimed += len(was.schedule().Between(was.next.V.Add(-time.Millisecond), time.Now(), 1000))
-		case is.next.Valid:
-			// By a tick whose clock may be ahead.
-			s.checkNothingBetween(is, time.Now().Add(maxSkew), is.next.V)
+		case was.next.Valid: // its category has become inactive
+			s.checkClaimed(now, is, was.next.V, now.countsFrom(is).Add(time.Millisecond))
+		case is.next.Valid: // it has become active
+			s.checkClaimed(now, is, now.countsFrom(is).Add(time.Millisecond), is.next.V)
 		}
 		return
+	}
+	if before.unscheduled(was) {
+		s.requireNone("changed before it was scheduled", was, before.countsFrom(was), is.updated)
 	}
 	if was.next.Valid {
 		unclaimed := was.schedule().Between(was.next.V.Add(-time.Millisecond), is.updated, 1000)
@@ -320,6 +327,32 @@ func (s *simulation) checkJob(before, now snapshot, was, is *jobRow) {
 	}
 	if is.next.Valid {
 		s.checkNothingBetween(is, is.updated, is.next.V)
+	}
+}
+
+// checkCategories checks that a category's status changes only once its jobs have
+// followed the change before, as far as that matters.
+func (s *simulation) checkCategories(before, now snapshot) {
+	for _, id := range slices.Sorted(maps.Keys(before.jobRows)) {
+		was := before.jobRows[id]
+		up := now.categoryUp[was.category]
+		if before.categoryUp[was.category] == up || !was.active {
+			continue
+		}
+		at := now.changed[was.category]
+		switch {
+		case before.unscheduled(was):
+			s.requireNone("its category is inactive before it was scheduled", was, before.countsFrom(was), at)
+		case up && was.next.Valid:
+			s.requireNone("its category is active before it was stopped", was, was.next.V.Add(-time.Millisecond), at)
+		}
+	}
+}
+
+// requireNone checks that no instant lies in a time that nobody looks at.
+func (s *simulation) requireNone(why string, j *jobRow, after, until time.Time) {
+	if between := j.schedule().Between(after, until, 1000); len(between) > 0 {
+		s.find("I10", "job %d: %s, and %d instants from %s on have no row", j.id, why, len(between), between[0])
 	}
 }
 

@@ -244,8 +244,9 @@ func (s *simulation) setUp(ctx context.Context) error {
 	}
 	s.store = mysql.NewExecutions(s.db)
 	jobs := mysql.NewJobs(s.db)
-	s.jobs = job.NewService(jobs, s.dispatcher(&actor{name: "set-up"}), lookAhead, time.Now)
-	s.categories = job.NewCategories(mysql.NewCategories(s.db), jobs, time.Now)
+	people := s.dispatcher(&actor{name: "set-up"})
+	s.jobs = job.NewService(jobs, people, lookAhead, time.Now)
+	s.categories = job.NewCategories(mysql.NewCategories(s.db), jobs, people, time.Now)
 	for _, name := range []string{"Even", "Odd"} {
 		c, err := s.categories.Create(ctx, job.CategoryInput{Name: &name, Color: new("#123456")})
 		if err != nil {

@@ -93,6 +93,8 @@ var (
 	slower = &simulation.Mood{Frozen: 0.08, Doubled: 0.9, People: time.Minute, Failing: true}
 	// Jobs are edited while their messages are under way.
 	edited = &simulation.Mood{Frozen: 0.01, Doubled: 0.3, Held: 0.15, People: time.Second}
+	// Categories change before ticks have come, and so do their jobs.
+	restless = &simulation.Mood{Faults: 0.005, People: 700 * time.Millisecond}
 	// Messages are lost.
 	lossy = &simulation.Mood{Faults: 0.1, People: 20 * time.Second}
 	// The queue is behind, and loses messages.
@@ -159,6 +161,9 @@ var guards = map[string]guard{
 	"the claim before an edit":           {without: swap("SELECT next_run_at <= ? FROM jobs", "SELECT FALSE AND next_run_at <= ? FROM jobs"), mood: edited, seeds: []uint64{1}},
 	"the order in which rows are locked": {without: unordered, races: true, seeds: []uint64{53}},
 	"the lock of a run's job":            {without: swap("SELECT id FROM jobs WHERE id = ? LOCK IN SHARE MODE", "SELECT id FROM jobs WHERE id = ?"), races: true, mood: &simulation.Crowd, hold: "SELECT j.id, r.revision, j.lane, ", seeds: []uint64{12, 5, 4}},
+	"since when a category's jobs count": {without: swap("COALESCE(status_at, updated_at) FROM", "DATE_ADD(status_at, INTERVAL 100 SECOND) FROM"), seeds: []uint64{8, 1}},
+	"the category that is yet to follow": {without: swap("FORCE INDEX (ix_jobs_category) WHERE category_id = ? AND status = 'active' AND next_run_at IS NULL LIMIT 1", "WHERE FALSE AND category_id = ? AND status = 'active' AND next_run_at"), mood: restless, seeds: []uint64{2}},
+	"the job that is yet to follow":      {without: swap("j.status = 'active' AND (j.next_run_at IS NULL) = (c.status = 'active')", "FALSE"), mood: restless, seeds: []uint64{5, 1}},
 }
 
 // tries is how many seeds may miss a guard's absence, and daysWithout how many

@@ -15,8 +15,10 @@ type snapshot struct {
 	rows       map[int64]*row
 	jobRows    map[int64]*jobRow
 	categoryUp map[int64]bool
-	requests   map[requestKey]request
-	attempts   map[attemptKey]attemptRow
+	// changed is when the status of a category last changed.
+	changed  map[int64]time.Time
+	requests map[requestKey]request
+	attempts map[attemptKey]attemptRow
 }
 
 type row struct {
@@ -55,6 +57,22 @@ type jobRow struct {
 	updated       time.Time
 }
 
+// countsFrom is since when, or until when, a job that is to follow its category
+// has anything due.
+func (s snapshot) countsFrom(j *jobRow) time.Time {
+	since := s.changed[j.category]
+	if s.categoryUp[j.category] && j.updated.After(since) {
+		since = j.updated
+	}
+	return since
+}
+
+// unscheduled reports an active job of an active category that has yet to get
+// its next run.
+func (s snapshot) unscheduled(j *jobRow) bool {
+	return j.active && !j.deleted && !j.next.Valid && s.categoryUp[j.category]
+}
+
 func (j *jobRow) schedule() *schedule.Schedule {
 	parsed, err := schedule.Parse(j.pattern, j.zone)
 	if err != nil {
@@ -89,7 +107,7 @@ type attemptRow struct {
 
 func (s *simulation) look(ctx context.Context) (now snapshot, err error) {
 	now = snapshot{
-		rows: map[int64]*row{}, jobRows: map[int64]*jobRow{}, categoryUp: map[int64]bool{},
+		rows: map[int64]*row{}, jobRows: map[int64]*jobRow{}, categoryUp: map[int64]bool{}, changed: map[int64]time.Time{},
 		requests: map[requestKey]request{}, attempts: map[attemptKey]attemptRow{},
 	}
 	read := func(query string, scan func(*sql.Rows) error) {
@@ -122,11 +140,12 @@ func (s *simulation) look(ctx context.Context) (now snapshot, err error) {
 		now.jobRows[j.id] = j
 		return err
 	})
-	read("SELECT id, status = 'active' FROM categories", func(rows *sql.Rows) error {
+	read("SELECT id, status = 'active', status_at FROM categories", func(rows *sql.Rows) error {
 		var id int64
 		var up bool
-		err := rows.Scan(&id, &up)
-		now.categoryUp[id] = up
+		var changed time.Time
+		err := rows.Scan(&id, &up, &changed)
+		now.categoryUp[id], now.changed[id] = up, changed
 		return err
 	})
 	read("SELECT job_id, revision, retry_attempts, overlap_policy = 'skip', timeout_ms, created_at FROM job_requests", func(rows *sql.Rows) error {
