@@ -419,6 +419,60 @@ func TestWhatAWriteCouldNotSendGoesWithTheNextTick(t *testing.T) {
 	w.want(j.ID, map[string]int{"queued": 1}, 0)
 }
 
+// punctual is a database whose clock is the test's, so that leases are judged.
+type punctual struct {
+	*mysql.Executions
+	clock *world
+}
+
+func (s punctual) Now(context.Context) (time.Time, error) { return s.clock.Now(), nil }
+
+// A run that no worker can read must end, and must not keep others from being sent
+// again.
+func TestARunWhoseRequestIsGoneEnds(t *testing.T) {
+	t.Parallel()
+	for name, lose := range map[string]string{
+		"the request": "DELETE FROM job_requests WHERE job_id = ?",
+		"the job":     "DELETE FROM jobs WHERE id = ?",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			once := func(in *job.Input) { in.CronPattern = new("1 12 * * *") }
+			waits, runs, healthy := w.minutely("Waits", once), w.minutely("Runs", once), w.minutely("Healthy", once)
+			w.startOne(runs.ID)
+			for _, id := range []int64{waits.ID, runs.ID} {
+				w.exec(lose, id)
+			}
+			w.messages = nil
+			w.at(time.Hour)
+			w.exec("UPDATE executions SET resend_after = ? WHERE status = 'queued' AND job_id = ?", noon, waits.ID)
+			// The first that a tick looks for, it is looked for once.
+			for _, want := range []int{0, 1} {
+				taken, err := w.store.TakeStuck(t.Context(), w.Now(), dispatch.StuckRequest{Lane: execution.Fast, Acknowledged: true, Limit: 1})
+				if err != nil || len(taken) != want {
+					t.Fatalf("taken: %+v, %v; want %d", taken, err, want)
+				}
+				if err := w.dispatcher.Dispatch(t.Context(), taken); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.deliver()
+			tick := dispatch.New(punctual{w.store, w}, w, w, w.Now, slog.New(slog.DiscardHandler))
+			if report, err := tick.Tick(t.Context()); err != nil || report.Recovered != 1 {
+				t.Errorf("%+v, %v", report, err)
+			}
+			w.want(healthy.ID, map[string]int{"success": 1}, 1)
+			if got := w.text("SELECT CONCAT(status, ': ', reason) FROM executions WHERE job_id = ?", waits.ID); got != "cancelled: its request is no longer stored" {
+				t.Errorf("what waited is %s", got)
+			}
+			if got := w.text("SELECT CONCAT(status, ': ', reason) FROM executions WHERE job_id = ? AND fence = 1", runs.ID); got != "abandoned: the outcome is unknown" {
+				t.Errorf("what ran is %s", got)
+			}
+		})
+	}
+}
+
 // unanswered is a database whose answer to a claim is lost: it was committed.
 type unanswered struct{ *mysql.Executions }
 

@@ -44,10 +44,15 @@ type stuckRow struct {
 	resends int
 	stopped bool
 	deleted bool
+	gone    bool // its request
 }
 
+// requestGone is the reason of a run whose job or request is not there.
+const requestGone = "its request is no longer stored"
+
 // TakeStuck picks waiting rows whose time to be sent again has come. Rows whose
-// job has stopped end here; the others get a later time, doubled with each.
+// job has stopped end here, and so do those that no worker could read; the others
+// get a later time, doubled with each.
 func (s *Executions) TakeStuck(ctx context.Context, now time.Time, request dispatch.StuckRequest) ([]execution.Waiting, error) {
 	var taken []execution.Waiting
 	err := inTx(ctx, s.db, func(tx *sql.Tx) error {
@@ -56,20 +61,24 @@ func (s *Executions) TakeStuck(ctx context.Context, now time.Time, request dispa
 		if err != nil || len(rows) == 0 {
 			return err
 		}
-		var ended []stuckRow
+		ended := map[string][]stuckRow{}
 		later := newCase("id")
 		for _, row := range rows {
-			if row.deleted || row.stopped && row.trigger == execution.Schedule {
-				ended = append(ended, row)
+			switch {
+			case row.gone:
+				ended[requestGone] = append(ended[requestGone], row)
+				continue
+			case row.deleted || row.stopped && row.trigger == execution.Schedule:
+				ended[execution.JobStopped] = append(ended[execution.JobStopped], row)
 				continue
 			}
 			later.when(row.ID, utc(nextLook(now, row, request.Acknowledged)))
 			taken = append(taken, row.Waiting)
 		}
-		if len(ended) > 0 {
+		for reason, some := range ended {
 			if _, err := endWaiting(ctx, tx, now, ending{
-				status: execution.Cancelled, reason: execution.JobStopped,
-				where: "id IN (" + placeholders(len(ended)) + ")", args: ids(ended, func(r stuckRow) int64 { return r.ID }),
+				status: execution.Cancelled, reason: reason,
+				where: "id IN (" + placeholders(len(some)) + ")", args: ids(some, func(r stuckRow) int64 { return r.ID }),
 			}); err != nil {
 				return err
 			}
@@ -138,10 +147,11 @@ func lockStuck(ctx context.Context, tx *sql.Tx, now time.Time, request dispatch.
 	}
 	args := ids(held, func(id int64) int64 { return id })
 	return queryAllSQL(ctx, tx, func(rows *sql.Rows) (r stuckRow, err error) {
-		err = rows.Scan(&r.ID, &r.Attempt, &r.NotBefore, &r.Lane, &r.Host, &r.trigger, &r.resends, &r.stopped, &r.deleted)
+		err = rows.Scan(&r.ID, &r.Attempt, &r.NotBefore, &r.Lane, &r.Host, &r.trigger, &r.resends, &r.stopped, &r.deleted, &r.gone)
 		return r, err
-	}, "SELECT e.id, e.attempt, e.not_before, e.lane, "+hostOfURL+`, e.trigger_type, e.resends, j.status <> 'active', j.deleted_at IS NOT NULL
-		FROM executions e JOIN job_requests r ON r.job_id = e.job_id AND r.revision = e.revision JOIN jobs j ON j.id = e.job_id
+	}, "SELECT e.id, e.attempt, e.not_before, e.lane, COALESCE("+hostOfURL+`, ''), e.trigger_type, e.resends,
+		COALESCE(j.status <> 'active', TRUE), j.deleted_at IS NOT NULL, r.job_id IS NULL OR j.id IS NULL
+		FROM executions e LEFT JOIN job_requests r ON r.job_id = e.job_id AND r.revision = e.revision LEFT JOIN jobs j ON j.id = e.job_id
 		WHERE e.id IN (`+placeholders(len(args))+`) ORDER BY e.id`, args...)
 }
 
