@@ -58,7 +58,7 @@ func PlanJob(due DueJob, now, horizon time.Time) Plan {
 			}
 			plan.Missed = old.except(len(run) == 1, s)
 		default:
-			plan.Missed = &Missed{From: old.oldest, Until: old.newest, Count: old.count}
+			plan.Missed = old.except(false, s)
 		}
 		plan.Runs = append(run, plan.Runs...)
 	}
@@ -82,7 +82,8 @@ func PlanJob(due DueJob, now, horizon time.Time) Plan {
 // horizon: 361.
 const maxInstants = 1000
 
-// missedInstants are those before the limit: the first, the last, how many.
+// missedInstants are those before the limit: the first, the last, how many. They
+// are counted so far that MaxMissedCount are counted beside those that run.
 type missedInstants struct {
 	oldest, newest time.Time
 	count          int
@@ -92,7 +93,7 @@ type missedInstants struct {
 func missed(s *schedule.Schedule, from, before time.Time) missedInstants {
 	var m missedInstants
 	at := from
-	for m.count < MaxMissedCount {
+	for m.count < MaxMissedCount+MaxCatchUp {
 		next, ok := s.Next(at)
 		if !ok || !next.Before(before) {
 			return m
@@ -136,16 +137,30 @@ func summary(s *schedule.Schedule, lastRun time.Time, old missedInstants) *Misse
 		return nil
 	}
 	first, _ := s.Next(lastRun)
-	return &Missed{From: first, Until: old.newest, Count: max(old.count-MaxCatchUp, 1)}
+	return &Missed{From: first, Until: old.newest, Count: min(old.count-MaxCatchUp, MaxMissedCount)}
 }
 
 // except sums up the missed instants, without the newest where that one runs.
 func (m missedInstants) except(newestRuns bool, s *schedule.Schedule) *Missed {
 	if !newestRuns {
-		return &Missed{From: m.oldest, Until: m.newest, Count: m.count}
+		return &Missed{From: m.oldest, Until: m.newest, Count: min(m.count, MaxMissedCount)}
 	}
 	if m.count < 2 {
 		return nil
 	}
-	return &Missed{From: m.oldest, Until: newestBefore(s, m.oldest, m.newest), Count: m.count - 1}
+	return &Missed{From: m.oldest, Until: newestBefore(s, m.oldest, m.newest), Count: min(m.count-1, MaxMissedCount)}
+}
+
+// WithoutOldest sums up what is left of a job's missed instants without the oldest;
+// nil where that is nothing.
+func (m Missed) WithoutOldest(due DueJob) *Missed {
+	s, err := schedule.Parse(due.CronPattern, due.Timezone)
+	if err != nil {
+		return nil
+	}
+	rest := missed(s, m.From, m.Until.Add(time.Millisecond))
+	if rest.count == 0 {
+		return nil
+	}
+	return rest.except(false, s)
 }

@@ -90,7 +90,7 @@ func TestPlanJobAfterThreeDays(t *testing.T) {
 	}
 	want := &dispatch.Missed{
 		From: at(-72*time.Hour + dispatch.MaxCatchUp*time.Second), Until: at(-121 * time.Second),
-		Count: dispatch.MaxMissedCount - dispatch.MaxCatchUp,
+		Count: dispatch.MaxMissedCount,
 	}
 	if diff := cmp.Diff(want, plan.Missed); diff != "" {
 		t.Errorf("missed (-want +got):\n%s", diff)

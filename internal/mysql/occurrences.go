@@ -5,7 +5,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/dispatch"
@@ -95,7 +95,7 @@ func insertOccurrences(ctx context.Context, tx *sql.Tx, due []dueRow, request di
 	case isDuplicate(err):
 		// Some instant has a row already: rare, and worth a dearer statement
 		// then alone.
-		return insertOrRevive(ctx, tx, due, rows)
+		return insertOrRevive(ctx, tx, due, rows, now)
 	case err != nil:
 		return nil, err
 	}
@@ -152,12 +152,11 @@ func hostsOf(ctx context.Context, q querier, due []dueRow) (map[int64]string, er
 
 // insertOrRevive stores rows of which some may be there already, and reads back
 // those that wait by the claim's token: generated ids do not name revived rows.
-func insertOrRevive(ctx context.Context, tx *sql.Tx, due []dueRow, rows occurrences) ([]execution.Waiting, error) {
-	var query strings.Builder
-	query.WriteString(insertOccurrence)
-	query.WriteString(tuples(rows.count, 18))
-	query.WriteString(revive)
-	if _, err := execSQL(ctx, tx, query.String(), rows.args...); err != nil {
+func insertOrRevive(ctx context.Context, tx *sql.Tx, due []dueRow, rows occurrences, now time.Time) ([]execution.Waiting, error) {
+	if _, err := execSQL(ctx, tx, insertOccurrence+tuples(rows.count, 18)+revive, rows.args...); err != nil {
+		return nil, err
+	}
+	if err := shortenMissed(ctx, tx, due, rows.token, now); err != nil {
 		return nil, err
 	}
 	if err := recordRevived(ctx, tx, due, rows.token); err != nil || len(rows.runs) == 0 {
@@ -166,4 +165,45 @@ func insertOrRevive(ctx context.Context, tx *sql.Tx, due []dueRow, rows occurren
 	jobIDs := ids(due, func(d dueRow) int64 { return d.ID })
 	where := "WHERE e.job_id IN (" + placeholders(len(jobIDs)) + ") AND e.occurrence_at BETWEEN ? AND ? AND e.claim_token IN (?, ?) AND e.status = 'pending'"
 	return queryAllSQL(ctx, tx, scanWaiting, selectWaiting+where, append(jobIDs, rows.oldest, rows.newest, rows.token, revivedToken(rows.token))...)
+}
+
+// shortenMissed stores summaries once more that are not there, for the oldest of
+// their instants has a row of its own: without that one.
+func shortenMissed(ctx context.Context, tx *sql.Tx, due []dueRow, token []byte, now time.Time) error {
+	summaries := slices.DeleteFunc(slices.Clone(due), func(d dueRow) bool { return d.plan.Missed == nil })
+	for len(summaries) > 0 {
+		stored := map[int64]bool{}
+		named := newTuples("job_id", "occurrence_at")
+		for _, d := range summaries {
+			named.add(d.ID, utc(d.plan.Missed.From))
+		}
+		where, args := named.shortest()
+		found, err := queryAllSQL(ctx, tx, scanInto[int64], "SELECT job_id FROM executions WHERE "+where+" AND claim_token IN (?, ?) AND status = 'missed'",
+			slices.Concat(args, []any{token, revivedToken(token)})...)
+		if err != nil {
+			return err
+		}
+		for _, id := range found {
+			stored[id] = true
+		}
+		again := occurrences{token: token}
+		var rest []dueRow
+		for _, d := range summaries {
+			if stored[d.ID] {
+				continue
+			}
+			if d.plan.Missed = d.plan.Missed.WithoutOldest(d.DueJob); d.plan.Missed == nil {
+				continue
+			}
+			rest = append(rest, d)
+			again.addMissed(d, now)
+		}
+		if summaries = rest; len(rest) == 0 {
+			return nil
+		}
+		if _, err := execSQL(ctx, tx, insertOccurrence+tuples(again.count, 18)+revive, again.args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
