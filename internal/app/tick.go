@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -100,10 +101,10 @@ func measureTick(ctx context.Context, executions *mysql.Executions, env Env, res
 func tick(ctx context.Context, dispatcher *dispatch.Dispatcher, upkeep upkeep, event TickEvent, log *slog.Logger) (TickResult, error) {
 	began := time.Now()
 	resent := 0
+	var unsent error
 	if event.ResendWaiting {
-		var err error
-		if resent, err = dispatcher.ResendWaiting(ctx); err != nil {
-			log.ErrorContext(ctx, "not every waiting execution was sent again", "err", err)
+		if resent, unsent = dispatcher.ResendWaiting(ctx); unsent != nil {
+			unsent = fmt.Errorf("not every waiting execution was sent again: %w", unsent)
 		}
 	}
 	report, err := dispatcher.Tick(ctx)
@@ -112,7 +113,7 @@ func tick(ctx context.Context, dispatcher *dispatch.Dispatcher, upkeep upkeep, e
 		observeTime(ctx, telemetry.TickDuration, time.Since(began))
 	}
 	upkept, upkeepErr := upkeep.run(ctx)
-	err = errors.Join(err, upkeepErr)
+	err = errors.Join(err, unsent, upkeepErr)
 	result := TickResult{
 		Claimed: report.Claimed, Jobs: report.Jobs, Missed: report.Missed, SetAside: report.SetAside, Hidden: report.Hidden,
 		Resent: report.Resent + resent, Recovered: report.Recovered, Synced: report.Synced, Folded: upkept.folded, Purged: upkept.purged,

@@ -48,16 +48,18 @@ type schedulerEvent struct {
 
 // ticks invokes the tick at once and then at every interval. The first one
 // sends every waiting execution again: the queue that held the messages lived
-// in the memory of an earlier run.
+// in the memory of an earlier run. Where it fails the next one does.
 func (s *System) ticks(ctx context.Context, tick lambda.Handler) {
 	ticker := time.NewTicker(s.opts.TickEvery)
 	defer ticker.Stop()
-	for first := true; ; first = false {
+	for forgotten := true; ; {
 		event := schedulerEvent{
 			Version: "0", ID: uuid.NewString(), DetailType: "Scheduled Event", Source: "aws.scheduler",
-			Time: time.Now().UTC().Truncate(time.Second), Detail: "{}", TickEvent: app.TickEvent{ResendWaiting: first},
+			Time: time.Now().UTC().Truncate(time.Second), Detail: "{}", TickEvent: app.TickEvent{ResendWaiting: forgotten},
 		}
-		s.tickOnce(ctx, tick, event)
+		if s.tickOnce(ctx, tick, event) == nil {
+			forgotten = false
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -77,11 +79,13 @@ func (s *System) askTick(context.Context) error {
 	return nil
 }
 
-func (s *System) tickOnce(ctx context.Context, tick lambda.Handler, event schedulerEvent) {
+func (s *System) tickOnce(ctx context.Context, tick lambda.Handler, event schedulerEvent) error {
 	ctx, cancel := context.WithTimeout(ctx, tickTimeout)
 	defer cancel()
 	var result app.TickResult
-	if err := invoke(ctx, tick, event, &result); err != nil && ctx.Err() == nil {
+	err := invoke(ctx, tick, event, &result)
+	if err != nil && ctx.Err() == nil {
 		s.log.Error("the tick failed; the next one goes on", "err", err)
 	}
+	return err
 }

@@ -288,9 +288,9 @@ func TestWhatFellDueDuringADowntimeRunsOnce(t *testing.T) {
 	db, dir := mysqltest.Options(t), t.TempDir()
 	s := start(t, db, dir)
 	c := signIn(t, s)
-	// Due once, a few seconds ahead: the system is stopped before and started
+	// Due once, some seconds ahead: the system is stopped before and started
 	// after. Its message is lost with the queue in memory.
-	due := time.Now().UTC().Add(5 * time.Second)
+	due := time.Now().UTC().Add(15 * time.Second)
 	c.createJob("During the downtime", fmt.Sprintf("%d %d %d * * *", due.Second(), due.Minute(), due.Hour()), tg.URL, nil)
 	stop(t, s)
 	if early := tg.received(); len(early) != 0 {
