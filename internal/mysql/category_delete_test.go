@@ -113,14 +113,18 @@ func TestCategoriesGoWhileJobsCome(t *testing.T) {
 		var wg sync.WaitGroup
 		for i, pair := range [][2]int64{{a.ID, b.ID}, {b.ID, a.ID}} {
 			wg.Go(func() {
-				tolerate(t, k.categories.Delete(ctx, pair[0], pair[1], nil))
+				tolerate(t, patiently(func() error { return k.categories.Delete(ctx, pair[0], pair[1], nil) }))
 			})
 			wg.Go(func() {
 				for n := range 5 {
-					_, err := jobs.Create(ctx, k.input(fmt.Sprintf("New %d %d %d", round, i, n), pair[0]), 1)
-					tolerate(t, err)
-					_, err = jobs.Patch(ctx, moved.ID, job.Input{CategoryID: &pair[1], Description: new(fmt.Sprintf("Text %d of %d", n, i))}, nil)
-					tolerate(t, err)
+					tolerate(t, patiently(func() error {
+						_, err := jobs.Create(ctx, k.input(fmt.Sprintf("New %d %d %d", round, i, n), pair[0]), 1)
+						return err
+					}))
+					tolerate(t, patiently(func() error {
+						_, err := jobs.Patch(ctx, moved.ID, job.Input{CategoryID: &pair[1], Description: new(fmt.Sprintf("Text %d of %d", n, i))}, nil)
+						return err
+					}))
 				}
 			})
 		}

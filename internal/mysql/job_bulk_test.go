@@ -3,6 +3,7 @@ package mysql_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -187,22 +188,28 @@ func TestBulksAndEditsAtOnce(t *testing.T) {
 				if round%3 == 2 {
 					bulk = job.Bulk{Action: job.BulkMove, IDs: mine, CategoryID: []int64{a.ID, b.ID}[worker%2]}
 				}
-				outcomes, err := jobs.ChangeMany(ctx, bulk)
-				if err != nil {
-					t.Error(err)
-				}
-				for _, o := range outcomes {
-					if o.Err != nil {
-						t.Error(o.Err)
-					}
-				}
 				text := fmt.Sprintf("Text %d of worker %d", round, worker)
-				if _, err := jobs.Patch(ctx, mine[round], job.Input{Description: &text}, nil); err != nil {
-					t.Error(err)
-				}
 				color := fmt.Sprintf("#%06d", worker*100+round)
-				if _, err := k.categories.Patch(ctx, a.ID, job.CategoryInput{Color: &color}, nil); err != nil {
-					t.Error(err)
+				for _, change := range []func() error{
+					func() error {
+						outcomes, err := jobs.ChangeMany(ctx, bulk)
+						for _, o := range outcomes {
+							err = errors.Join(err, o.Err)
+						}
+						return err
+					},
+					func() error {
+						_, err := jobs.Patch(ctx, mine[round], job.Input{Description: &text}, nil)
+						return err
+					},
+					func() error {
+						_, err := k.categories.Patch(ctx, a.ID, job.CategoryInput{Color: &color}, nil)
+						return err
+					},
+				} {
+					if err := patiently(change); err != nil {
+						t.Error(err)
+					}
 				}
 			}
 		})
