@@ -177,7 +177,7 @@ func (s *simulation) checkStart(before snapshot, was, is *row) {
 		s.find("I8", "%d retries are allowed: %s", asked.retries, is)
 	}
 	for _, other := range before.rows {
-		if began := s.running[other.id]; asked.skip && is.attempt == 1 && other.job == is.job && other.id != is.id && other.status == execution.Running &&
+		if began := s.running[other.id]; before.alone(is) && is.attempt == 1 && other.job == is.job && other.id != is.id && other.status == execution.Running &&
 			time.Since(began) > longOverlap && !s.committer.faulty {
 			s.find("I6", "started although execution %d runs since %s: %s", other.id, clockTime(began), is)
 		}
@@ -287,7 +287,7 @@ func (s *simulation) checkTogether(now snapshot) {
 			}
 			made[k] = r
 		}
-		if r.status == execution.Running && now.requests[requestKey{r.job, r.revision}].skip {
+		if r.status == execution.Running && now.alone(r) {
 			if other := running[r.job]; other != nil {
 				s.find("I6", "two run at once: %s, %s", other, r)
 			}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/dispatch"
@@ -61,6 +63,10 @@ func (s *simulation) person(ctx context.Context) {
 	if s.mood.Crowd {
 		id, kind, most = s.jobIDs[len(s.jobIDs)-1], *pick(s, []int{0, 0, 0, 3, 3, 3, 13, 13, 13, 18, 19}), maxCrowdJobs
 	}
+	if s.opts.Wide && !s.mood.Crowd && s.rng.IntN(4) == 0 {
+		s.personAtLarge(ctx)
+		return
+	}
 	patch := func(in job.Input) func(context.Context) error {
 		return func(ctx context.Context) error { _, err := s.jobs.Patch(ctx, id, in, nil); return err }
 	}
@@ -116,6 +122,57 @@ func (s *simulation) person(ctx context.Context) {
 		what, act = "creates a job", s.create
 	}
 	s.someone(ctx, what, act)
+}
+
+// personAtLarge lets someone change many things at once, or what is past.
+func (s *simulation) personAtLarge(ctx context.Context) {
+	switch s.rng.IntN(4) {
+	case 0:
+		if len(s.rows) == 0 {
+			return
+		}
+		id := *pick(s, slices.Sorted(maps.Keys(s.rows)))
+		s.someone(ctx, fmt.Sprintf("replays execution %d", id), func(ctx context.Context) error {
+			_, err := s.dispatcher(actorOf(ctx)).Replay(ctx, id, 1)
+			return err
+		})
+	case 1:
+		// New ones are made in the place of those that go.
+		name := fmt.Sprintf("Category %d", s.named)
+		s.named++
+		s.someone(ctx, "makes "+name, func(ctx context.Context) error {
+			c, err := s.categories.Create(ctx, job.CategoryInput{Name: &name, Color: new("#654321")})
+			if err == nil {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				s.categoryIDs = append(s.categoryIDs, c.ID)
+			}
+			return err
+		})
+	case 2:
+		if len(s.categoryIDs) < 2 {
+			return
+		}
+		from, to := *pick(s, s.categoryIDs), *pick(s, s.categoryIDs)
+		s.someone(ctx, fmt.Sprintf("deletes category %d, whose jobs go to %d", from, to), func(ctx context.Context) error {
+			return s.categories.Delete(ctx, from, to, nil)
+		})
+	default:
+		action := *pick(s, []job.BulkAction{job.BulkPause, job.BulkPause, job.BulkResume, job.BulkResume, job.BulkResume, job.BulkMove})
+		bulk := job.Bulk{Action: action}
+		for range 1 + s.rng.IntN(3) {
+			if id := *pick(s, s.jobIDs); !slices.Contains(bulk.IDs, id) {
+				bulk.IDs = append(bulk.IDs, id)
+			}
+		}
+		if action == job.BulkMove {
+			bulk.CategoryID = *pick(s, s.categoryIDs)
+		}
+		s.someone(ctx, fmt.Sprintf("changes many: %+v", bulk), func(ctx context.Context) error {
+			_, err := s.jobs.ChangeMany(ctx, bulk)
+			return err
+		})
+	}
 }
 
 func (s *simulation) someone(ctx context.Context, what string, act func(context.Context) error) {

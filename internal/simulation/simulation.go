@@ -46,6 +46,9 @@ type Options struct {
 	HoldAfter string
 	// TrustClocks makes the database's clock seem right to everybody.
 	TrustClocks bool
+	// Wide lets people also replay executions, change many jobs at once, and make
+	// and delete categories.
+	Wide bool
 	// IgnoreBacklog makes the queue never seem behind to anybody.
 	IgnoreBacklog bool
 	// Trace shows the whole run, found fault or not.

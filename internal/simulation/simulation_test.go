@@ -45,12 +45,17 @@ const manyDays = 12
 
 func TestManyBadDays(t *testing.T) {
 	t.Parallel()
-	for name, coarse := range map[string]bool{"statement by statement": false, "transaction by transaction": true} {
+	for name, opts := range map[string]simulation.Options{
+		"statement by statement":     {},
+		"transaction by transaction": {Coarse: true},
+		"people at large":            {Wide: true},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var total simulation.Report
 			for seed := range uint64(manyDays) {
-				report := simulation.Check(t, simulation.Options{Seed: seed + 1, Coarse: coarse})
+				opts.Seed = seed + 1
+				report := simulation.Check(t, opts)
 				total.Steps += report.Steps
 				total.Executions += report.Executions
 				total.Calls += report.Calls

@@ -105,6 +105,16 @@ type attemptRow struct {
 	again bool
 }
 
+// alone reports whether a running row must not run beside another of its job. A
+// replay follows its job's rule of when it starts, and has the slot where that
+// forbids it.
+func (s snapshot) alone(r *row) bool {
+	if r.trigger == execution.Replay {
+		return r.slot.Valid
+	}
+	return s.requests[requestKey{r.job, r.revision}].skip
+}
+
 func (s *simulation) look(ctx context.Context) (now snapshot, err error) {
 	now = snapshot{
 		rows: map[int64]*row{}, jobRows: map[int64]*jobRow{}, categoryUp: map[int64]bool{}, changed: map[int64]time.Time{},

@@ -27,11 +27,12 @@ func main() {
 	from := flag.Uint64("from", 1, "the first seed")
 	only := flag.Uint64("seed", 0, "this seed alone, with its whole trace")
 	crowd := flag.Bool("crowd", false, "many people at once stop, run and delete one job, which fails")
+	wide := flag.Bool("wide", false, "people also replay executions, change many jobs at once, and delete categories")
 	coarse := flag.Bool("coarse", false, "make each transaction one step, as on engines that cannot say at once that a row is locked")
 	flag.Parse()
 	slog.SetDefault(slog.New(slog.DiscardHandler))
 
-	opts := simulation.Options{Coarse: *coarse}
+	opts := simulation.Options{Coarse: *coarse, Wide: *wide}
 	if *crowd {
 		opts.Mood = &simulation.Crowd
 	}
