@@ -83,7 +83,7 @@ func mayRender(work Work, names []string) *execution.Failure {
 		case !exists:
 			return &execution.Failure{Kind: execution.ErrBlockedSecret, Message: fmt.Sprintf("There is no secret %s; nothing was sent.", name)}
 		case !job.HostAllowed(one.AllowedHosts, target):
-			return &execution.Failure{Kind: execution.ErrBlockedSecret, Message: fmt.Sprintf("The secret %s may not be sent to this host; nothing was sent.", name)}
+			return &execution.Failure{Kind: execution.ErrBlockedSecret, Message: fmt.Sprintf("The secret %s may not be sent to this host, or not by this scheme or port; nothing was sent.", name)}
 		case one.Broken != nil:
 			return unsendable(fmt.Sprintf("The secret %s cannot be decrypted; nothing was sent.", name))
 		}

@@ -15,7 +15,7 @@ import (
 // SecretView is a secret of the workspace as admins see it: never its value.
 type SecretView struct {
 	Name         string    `json:"name" doc:"Jobs write {{secret.NAME}} in url, headers and body." example:"BILLING_TOKEN"`
-	AllowedHosts []string  `json:"allowedHosts" doc:"The hosts that it may be sent to. Without a port, any is meant; *.example.com stands for all below it." example:"[\"api.example.com\"]"`
+	AllowedHosts []string  `json:"allowedHosts" doc:"The hosts that it may be sent to: by https, on port 443 or the one that is named; in the clear where an entry begins with http://; *.example.com stands for all below it." example:"[\"api.example.com\"]"`
 	UsedByJobs   int       `json:"usedByJobs" doc:"How many jobs name it." example:"3"`
 	CreatedAt    Timestamp `json:"createdAt"`
 	UpdatedAt    Timestamp `json:"updatedAt"`
@@ -74,7 +74,7 @@ type putSecretInput struct {
 
 type putSecretBody struct {
 	Value        string   `json:"value" minLength:"1" maxLength:"4096" pattern:"^[^\\x00]*$" patternDescription:"text without NUL characters" doc:"Can never be read again. A url gets it percent-encoded, a body JSON-escaped." example:"correct horse battery staple"`
-	AllowedHosts []string `json:"allowedHosts" minItems:"1" maxItems:"50" doc:"Hosts, with or without a port, or *.example.com. A call elsewhere is not made: it fails as blocked_secret." example:"[\"api.example.com\"]"`
+	AllowedHosts []string `json:"allowedHosts" minItems:"1" maxItems:"50" doc:"Hosts that it may be sent to: example.com (https, port 443), example.com:8443, *.example.com for all below it, or http://example.com for plain HTTP. localhost and other loopback addresses may be called by either scheme, without a port on any. A call elsewhere is not made: it fails as blocked_secret." example:"[\"api.example.com\"]"`
 }
 
 func (in *putSecretInput) secret() job.WorkspaceSecret {

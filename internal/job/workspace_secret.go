@@ -18,9 +18,11 @@ type WorkspaceSecret struct {
 	Name string
 	// Value is empty in what a SecretStore reads for people.
 	Value string
-	// AllowedHosts are the hosts that the value may be sent to: "example.com",
-	// "example.com:8443", or "*.example.com" for all below it. Without a port,
-	// any is allowed.
+	// AllowedHosts are the hosts that the value may be sent to, by https:
+	// "example.com", "example.com:8443", or "*.example.com" for all below it; in
+	// the clear where the entry says so, "http://example.com". Without a port the
+	// scheme's own is meant. This machine itself, "localhost" or "127.0.0.1", is
+	// reached by either scheme, and without a port on any.
 	AllowedHosts []string
 	UsedByJobs   int // jobs not deleted that name it; filled by reads
 	CreatedAt    time.Time
@@ -105,7 +107,7 @@ func (w WorkspaceSecret) check() (WorkspaceSecret, error) {
 	for i, entry := range w.AllowedHosts {
 		host, ok := allowedHost(entry)
 		if !ok {
-			f.Add(index("allowedHosts", i), "must be a host such as example.com, example.com:8443 or *.example.com")
+			f.Add(index("allowedHosts", i), "must be a host such as example.com, example.com:8443, *.example.com or http://example.com")
 			continue
 		}
 		hosts = append(hosts, host)
@@ -115,36 +117,66 @@ func (w WorkspaceSecret) check() (WorkspaceSecret, error) {
 	return w, f.Err()
 }
 
+// inTheClear begins an entry that allows plain HTTP.
+const inTheClear = "http://"
+
 // allowedHost is an entry in its one form.
 func allowedHost(entry string) (string, bool) {
-	name, below := strings.CutPrefix(strings.TrimSpace(entry), "*.")
+	scheme, host, named := strings.Cut(strings.TrimSpace(entry), "://")
+	switch {
+	case !named:
+		scheme, host = "", scheme
+	case strings.EqualFold(scheme, "http"):
+		scheme = inTheClear
+	case strings.EqualFold(scheme, "https"):
+		scheme = "" // as without it
+	default:
+		return "", false
+	}
+	name, below := strings.CutPrefix(host, "*.")
 	host, err := canonicalHost(name)
 	if err != nil || strings.ContainsAny(host, "/?#") {
 		return "", false
 	}
 	if !below {
-		return host, true
+		return scheme + host, true
 	}
 	bare, _, _ := strings.Cut(host, ":")
 	_, notAnAddress := netip.ParseAddr(bare)
 	if notAnAddress == nil || strings.HasPrefix(host, "[") || !strings.Contains(strings.TrimSuffix(bare, "."), ".") {
 		return "", false // "*.com" would be everybody
 	}
-	return "*." + host, true
+	return scheme + "*." + host, true
 }
 
 // HostAllowed reports whether a secret with these hosts may be sent to a URL.
 func HostAllowed(allowed []string, target *url.URL) bool {
 	name := strings.TrimSuffix(strings.ToLower(target.Hostname()), ".")
 	for _, entry := range allowed {
-		pattern, err := url.Parse("//" + strings.TrimPrefix(entry, "*."))
-		if err != nil || pattern.Port() != "" && pattern.Port() != portOf(target) {
-			continue
+		rest, plain := strings.CutPrefix(entry, inTheClear)
+		rest, below := strings.CutPrefix(rest, "*.")
+		pattern := &url.URL{Scheme: "https", Host: rest}
+		if plain {
+			pattern.Scheme = "http"
 		}
 		host := strings.TrimSuffix(pattern.Hostname(), ".")
-		if strings.HasPrefix(entry, "*.") && strings.HasSuffix(name, "."+host) || name == host && !strings.HasPrefix(entry, "*.") {
+		if host == "" || below && !strings.HasSuffix(name, "."+host) || !below && name != host {
+			continue
+		}
+		local := isThisMachine(host)
+		schemeFits := target.Scheme == pattern.Scheme || local && !plain
+		portFits := portOf(target) == portOf(pattern) || local && pattern.Port() == ""
+		if schemeFits && portFits {
 			return true
 		}
 	}
 	return false
+}
+
+// isThisMachine reports a host that no network is between.
+func isThisMachine(host string) bool {
+	if address, err := netip.ParseAddr(host); err == nil {
+		return address.IsLoopback()
+	}
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }

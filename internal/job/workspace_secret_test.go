@@ -15,14 +15,35 @@ func TestHostAllowed(t *testing.T) {
 		want            bool
 	}{
 		{"api.example.com", "https://api.example.com/x", true},
-		{"api.example.com", "http://API.example.com:8080/", true},
+		{"api.example.com", "https://API.example.com:443/", true},
+		{"http://api.example.com", "http://API.example.com/", true},
+		{"http://api.example.com:8080", "http://api.example.com:8080/", true},
+		{"http://*.example.com", "http://a.example.com/", true},
 		{"api.example.com", "https://api.example.com./", true},
 		{"api.example.com:8443", "https://api.example.com:8443/", true},
 		{"api.example.com:443", "https://api.example.com/", true},
 		{"*.example.com", "https://a.b.example.com/", true},
 		{"*.example.com:8443", "https://a.example.com:8443/", true},
-		{"[2001:db8::1]:80", "http://[2001:db8::1]/", true},
+		{"http://[2001:db8::1]:80", "http://[2001:db8::1]/", true},
+		{"[2001:db8::1]", "https://[2001:db8::1]/", true},
 		{"127.0.0.1", "http://127.0.0.1:9/", true},
+		{"127.0.0.1:9", "http://127.0.0.1:9/", true},
+		{"127.0.0.1", "https://127.0.0.1/", true},
+		{"[::1]", "http://[::1]:9/", true},
+		{"localhost", "http://localhost:9/", true},
+
+		{"api.example.com", "http://api.example.com/", false},
+		{"api.example.com", "http://api.example.com:443/", false},
+		{"api.example.com", "https://api.example.com:8080/", false},
+		{"api.example.com:8443", "http://api.example.com:8443/", false},
+		{"http://api.example.com", "https://api.example.com/", false},
+		{"http://api.example.com", "http://api.example.com:8080/", false},
+		{"http://api.example.com", "http://x.api.example.com/", false},
+		{"*.example.com", "http://a.example.com/", false},
+		{"10.0.0.1", "http://10.0.0.1/", false},
+		{"127.0.0.1:9", "http://127.0.0.1:10/", false},
+		{"http://127.0.0.1", "https://127.0.0.1/", false},
+		{"localhost", "http://localhost.example.com/", false},
 
 		{"api.example.com", "https://example.com/", false},
 		{"api.example.com", "https://x.api.example.com/", false},
@@ -79,7 +100,13 @@ func TestWorkspaceSecretFaults(t *testing.T) {
 		"two stars":          {WorkspaceSecret{Name: "A", Value: "v", AllowedHosts: []string{"*.*.example.com"}}, "allowedHosts[0]"},
 		"a user":             {WorkspaceSecret{Name: "A", Value: "v", AllowedHosts: []string{"u@example.com"}}, "allowedHosts[0]"},
 		"a path":             {WorkspaceSecret{Name: "A", Value: "v", AllowedHosts: []string{"example.com/x"}}, "allowedHosts[0]"},
-		"a URL":              {WorkspaceSecret{Name: "A", Value: "v", AllowedHosts: []string{"https://example.com"}}, "allowedHosts[0]"},
+		"with a scheme":      {WorkspaceSecret{Name: "A", Value: "v", AllowedHosts: []string{"https://example.com", "HTTP://example.com:8080", "http://*.example.com"}}, ""},
+		"another scheme":     {WorkspaceSecret{Name: "A", Value: "v", AllowedHosts: []string{"ftp://example.com"}}, "allowedHosts[0]"},
+		"no scheme":          {WorkspaceSecret{Name: "A", Value: "v", AllowedHosts: []string{"://example.com"}}, "allowedHosts[0]"},
+		"two schemes":        {WorkspaceSecret{Name: "A", Value: "v", AllowedHosts: []string{"http://http://example.com"}}, "allowedHosts[0]"},
+		"a scheme alone":     {WorkspaceSecret{Name: "A", Value: "v", AllowedHosts: []string{"http://"}}, "allowedHosts[0]"},
+		"everybody, plainly": {WorkspaceSecret{Name: "A", Value: "v", AllowedHosts: []string{"http://*.com"}}, "allowedHosts[0]"},
+		"a URL":              {WorkspaceSecret{Name: "A", Value: "v", AllowedHosts: []string{"https://example.com/"}}, "allowedHosts[0]"},
 		"an octal address":   {WorkspaceSecret{Name: "A", Value: "v", AllowedHosts: []string{"0177.0.0.1"}}, "allowedHosts[0]"},
 		"one of several bad": {WorkspaceSecret{Name: "A", Value: "v", AllowedHosts: []string{"a.test", ""}}, "allowedHosts[1]"},
 	} {
@@ -93,6 +120,18 @@ func TestWorkspaceSecretFaults(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, fields); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestAllowedHostsHaveOneForm(t *testing.T) {
+	t.Parallel()
+	for entry, want := range map[string]string{
+		" Example.com ": "example.com", "https://Example.com": "example.com", "HTTPS://*.example.com:8443": "*.example.com:8443",
+		"HTTP://Example.com": "http://example.com", "http://*.Example.com": "http://*.example.com", "http://[::1]:80": "http://[::1]:80",
+	} {
+		if got, ok := allowedHost(entry); got != want || !ok {
+			t.Errorf("%q became %q, %t", entry, got, ok)
 		}
 	}
 }
