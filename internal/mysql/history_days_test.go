@@ -52,6 +52,20 @@ func TestDeepPages(t *testing.T) {
 	count(noon)
 	count(noon)
 	compareDeepPages(t, db, history)
+
+	// What the product removes is taken out of the counts at once, within a day
+	// and an hour too, wherever it is cut off.
+	retention := mysql.NewRetention(db)
+	for batches := range 2 {
+		left := 2 + 100*batches
+		removed, all, err := retention.RemoveBefore(t.Context(), noon.AddDate(0, 0, -20).Add(37*time.Minute), func() bool { left--; return left >= 0 })
+		if err != nil || removed == 0 || all != (batches == 1) {
+			t.Fatalf("removed %d, all %t, %v", removed, all, err)
+		}
+		compareDeepPages(t, db, history)
+	}
+	count(noon)
+	compareDeepPages(t, db, history)
 }
 
 func compareDeepPages(t *testing.T, db *sql.DB, history *mysql.History) {

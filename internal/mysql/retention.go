@@ -197,12 +197,19 @@ func (s *Retention) removeBatch(ctx context.Context, batch []old, entry func(int
 	}
 	args := ids(batch, func(o old) int64 { return o.id })
 	err = inTx(ctx, s.db, func(tx *sql.Tx) error {
+		// Who counts a day meanwhile would count what is removed.
+		if _, err := takeUpkeep(ctx, tx, daysWalk); err != nil {
+			return err
+		}
 		// Another may have been faster, or a cancelled one lives again.
 		still, err := queryAllSQL(ctx, tx, scanInto[int64], "SELECT id FROM executions WHERE id IN ("+placeholders(len(args))+") AND "+ended+" ORDER BY id FOR UPDATE", args...)
 		if removed = len(still); err != nil || removed == 0 {
 			return err
 		}
 		gone := ids(still, func(id int64) int64 { return id })
+		if err := uncount(ctx, tx, gone); err != nil {
+			return err
+		}
 		for _, from := range []string{"executions WHERE id", "attempts WHERE execution_id"} {
 			if _, err := execSQL(ctx, tx, "DELETE FROM "+from+" IN ("+placeholders(len(gone))+")", gone...); err != nil {
 				return err
@@ -220,6 +227,23 @@ func (s *Retention) removeBatch(ctx context.Context, batch []old, entry func(int
 		return record(ctx, tx, entry(removed))
 	})
 	return removed, err
+}
+
+// uncount takes executions that are about to be removed out of the counts of
+// their days and hours, by which deep pages are found.
+func uncount(ctx context.Context, tx *sql.Tx, gone []any) error {
+	for _, of := range []struct{ table, column, begin string }{
+		{"history_days", "day", "CAST(DATE(scheduled_for) AS DATETIME)"},
+		{"history_hours", "hour", "DATE_ADD(CAST(DATE(scheduled_for) AS DATETIME), INTERVAL HOUR(scheduled_for) HOUR)"},
+	} {
+		_, err := execSQL(ctx, tx, "UPDATE "+of.table+" c JOIN (SELECT "+of.begin+" AS begin, status, trigger_type, COUNT(*) AS n FROM executions WHERE id IN ("+
+			placeholders(len(gone))+") GROUP BY begin, status, trigger_type) AS gone ON c."+of.column+" = gone.begin AND c.status = gone.status AND c.trigger_type = gone.trigger_type "+
+			"SET c.executions = GREATEST(c.executions - gone.n, 0)", gone...)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sessionsKept is how long a session is kept after its end, for who looks into
