@@ -110,11 +110,19 @@ func (s *Service) CreateUser(ctx context.Context, in UserInput) (User, error) {
 // Forbidden otherwise.
 func (s *Service) Register(ctx context.Context, email, name, password string) (User, error) {
 	ctx = audit.Unsigned(audit.Doing(ctx, audit.Register))
-	if !s.allowRegistration {
-		return User{}, apperr.New(apperr.Forbidden, "Registration is closed; ask an admin for an account.")
+	if err := s.MayRegister(); err != nil {
+		return User{}, err
 	}
 	role := Viewer
 	return s.CreateUser(ctx, UserInput{Email: &email, Name: &name, Role: &role, Password: &password})
+}
+
+// MayRegister answers Forbidden where nobody may.
+func (s *Service) MayRegister() error {
+	if !s.allowRegistration {
+		return apperr.New(apperr.Forbidden, "Registration is closed; ask an admin for an account.")
+	}
+	return nil
 }
 
 // ChangeUser changes a user, provided that its version is one of those named

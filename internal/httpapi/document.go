@@ -61,7 +61,7 @@ func (d documentation) write() {
 	if d.weaklyTagged() {
 		d.op.Responses[strconv.Itoa(http.StatusNotModified)] = &huma.Response{Description: "The client has this as it is."}
 		d.op.Parameters = append(d.op.Parameters, &huma.Param{
-			Name: "If-None-Match", In: "header", Schema: &huma.Schema{Type: huma.TypeString, MaxLength: new(1000)},
+			Name: "If-None-Match", In: "header", Schema: &huma.Schema{Type: huma.TypeString, MaxLength: new(8000)},
 			Description: "The ETag of what the client has; 304 where it is still the same.",
 		})
 	}

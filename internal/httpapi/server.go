@@ -60,6 +60,8 @@ type AccountService interface {
 	ChangeUser(ctx context.Context, actor account.Principal, id int64, in account.UserInput, versions []int) (account.User, error)
 	DeactivateUser(ctx context.Context, actor account.Principal, id int64, versions []int) error
 	Register(ctx context.Context, email, name, password string) (account.User, error)
+	// MayRegister answers Forbidden where nobody may register.
+	MayRegister() error
 	ListSessions(ctx context.Context, userID int64, offset, limit int) ([]account.Session, int, error)
 	EndSession(ctx context.Context, userID, sessionID int64) error
 

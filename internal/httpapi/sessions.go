@@ -54,8 +54,12 @@ type registerBody struct {
 	Password string `json:"password" minLength:"8" maxLength:"128"`
 }
 
-// CheckRest finds the faults of the domain in a form that is at fault.
-func (in *registerInput) CheckRest() error {
+// CheckRestIn finds the faults of the domain in a form that is at fault, unless
+// no form would be taken.
+func (in *registerInput) CheckRestIn(_ context.Context, s *server) error {
+	if err := s.Accounts.MayRegister(); err != nil {
+		return err
+	}
 	return account.UserInput{Email: &in.Body.Email, Name: &in.Body.Name, Password: &in.Body.Password}.Check()
 }
 

@@ -267,7 +267,9 @@ func TestOwnSessions(t *testing.T) {
 func TestRegister(t *testing.T) {
 	t.Parallel()
 	const eve = `{"email":"Eve@example.com","name":"Eve","password":"battery staple"}`
-	newSystem(t).send(t, "POST", "/auth/register", "", eve).must(403)
+	closed := newSystem(t)
+	closed.send(t, "POST", "/auth/register", "", eve).must(403)
+	closed.send(t, "POST", "/auth/register", "", `{"email":"eve"}`).must(403) // whatever is sent
 
 	s := newOpenSystem(t)
 	if got := s.send(t, "POST", "/auth/register", "", eve).must(201); got.text("data", "role") != "viewer" {
