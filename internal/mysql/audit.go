@@ -67,19 +67,19 @@ func auditText(text []byte) any {
 	return string(text)
 }
 
+// maxPassed is how many entries a count passes over at most.
+const maxPassed = 100_000
+
 // List reads a page of the log, newest first. It reads along the index of the
-// narrowest filter and counts up to maxCounted.
+// narrowest filters, and counts up to maxCounted.
 func (s *Audit) List(ctx context.Context, q audit.Query) (audit.Page, error) {
-	index, where := auditFilter(q)
-	from := "audit_log a FORCE INDEX (" + index + ")"
-	all := strings.Join(append(where.text, "TRUE"), " AND ")
-	counted, err := queryAllSQL(ctx, s.db, scanInto[int64],
-		"SELECT COUNT(*) FROM (SELECT 1 FROM "+from+" WHERE "+all+" LIMIT ?) AS t", append(slices.Clone(where.args), maxCounted+1)...)
+	f := auditFilter(q)
+	page, err := s.count(ctx, f)
 	if err != nil {
 		return audit.Page{}, translate(err)
 	}
-	page := audit.Page{Total: min(counted[0], maxCounted), TotalIsLowerBound: counted[0] > maxCounted}
-	args, offset := slices.Clone(where.args), q.Offset
+	all := strings.Join(slices.Concat(f.walked.text, f.passed.text, []string{"TRUE"}), " AND ")
+	args, offset := slices.Concat(f.walked.args, f.passed.args), q.Offset
 	if p := q.After; p != nil {
 		at := utc(p.At)
 		all += " AND a.at <= ? AND (a.at < ? OR a.id < ?)"
@@ -89,7 +89,7 @@ func (s *Audit) List(ctx context.Context, q audit.Query) (audit.Page, error) {
 	}
 	page.Entries, err = queryAllSQL(ctx, s.db, scanEntry, `SELECT l.id, l.at, l.user_id, u.email, l.token_id, l.session_id, l.request_id, l.address,
 			l.action, l.entity, l.entity_id, l.entity_name, l.before_json, l.after_json
-		FROM (SELECT a.id FROM `+from+" WHERE "+all+` ORDER BY a.at DESC, a.id DESC LIMIT ? OFFSET ?) AS t
+		FROM (SELECT a.id FROM `+f.from()+" WHERE "+all+` ORDER BY a.at DESC, a.id DESC LIMIT ? OFFSET ?) AS t
 		STRAIGHT_JOIN audit_log l ON l.id = t.id LEFT JOIN users u ON u.id = l.user_id ORDER BY l.at DESC, l.id DESC`,
 		append(args, q.Limit+1, offset)...)
 	if page.More = len(page.Entries) > q.Limit; page.More {
@@ -98,33 +98,74 @@ func (s *Audit) List(ctx context.Context, q audit.Query) (audit.Page, error) {
 	return page, translate(err)
 }
 
-func auditFilter(q audit.Query) (index string, where conditions) {
-	index = "ix_audit_log_at"
-	if q.Action != "" {
-		index = "ix_audit_log_action"
-		where.add("a.action = ?", string(q.Action))
+// count counts the entries up to maxCounted. Where the index leaves some to be
+// passed over, it is they that are bounded: few of them may match.
+func (s *Audit) count(ctx context.Context, f auditFilters) (page audit.Page, err error) {
+	walked := strings.Join(append(slices.Clone(f.walked.text), "TRUE"), " AND ")
+	query, args := "SELECT COUNT(*), COUNT(*) FROM (SELECT 1 FROM "+f.from()+" WHERE "+walked+" LIMIT ?) AS t", append(slices.Clone(f.walked.args), maxCounted+1)
+	most := int64(maxCounted)
+	if len(f.passed.text) > 0 {
+		query = "SELECT COUNT(*), COALESCE(SUM(t.matches), 0) FROM (SELECT " + strings.Join(f.passed.text, " AND ") + " AS matches FROM " + f.from() + " WHERE " + walked + " LIMIT ?) AS t"
+		args, most = slices.Concat(f.passed.args, f.walked.args, []any{maxPassed + 1}), maxPassed
 	}
-	if q.Entity != "" {
-		if q.Action == "" { // most actions are of one kind of thing
-			index = "ix_audit_log_entity"
-		}
-		where.add("a.entity = ?", string(q.Entity))
+	type counts struct{ walked, matching int64 }
+	found, err := queryAllSQL(ctx, s.db, func(rows *sql.Rows) (c counts, err error) {
+		err = rows.Scan(&c.walked, &c.matching)
+		return c, err
+	}, query, args...)
+	if err != nil {
+		return page, err
 	}
-	if q.UserID != 0 {
-		index = "ix_audit_log_user"
-		where.add("a.user_id = ?", q.UserID)
+	c := found[0]
+	return audit.Page{Total: min(c.matching, maxCounted), TotalIsLowerBound: c.matching > maxCounted || c.walked > most}, nil
+}
+
+// auditFilters are a query's filters. Those of walked say where its index is
+// walked along; those of passed, which of the entries there are passed over.
+type auditFilters struct {
+	index          string
+	walked, passed conditions
+}
+
+func (f auditFilters) from() string { return "audit_log a FORCE INDEX (" + f.index + ")" }
+
+func auditFilter(q audit.Query) (f auditFilters) {
+	user, action, entity := &f.walked, &f.walked, &f.walked
+	switch {
+	case q.EntityID != 0:
+		f.index, user, action = "ix_audit_log_entity_id", &f.passed, &f.passed
+	case q.UserID != 0 && q.Action != "": // most actions are of one kind of thing
+		f.index, entity = "ix_audit_log_user_action", &f.passed
+	case q.UserID != 0 && q.Entity != "":
+		f.index = "ix_audit_log_user_entity"
+	case q.UserID != 0:
+		f.index = "ix_audit_log_user"
+	case q.Action != "":
+		f.index, entity = "ix_audit_log_action", &f.passed
+	case q.Entity != "":
+		f.index = "ix_audit_log_entity"
+	default:
+		f.index = "ix_audit_log_at"
 	}
 	if q.EntityID != 0 {
-		index = "ix_audit_log_entity_id"
-		where.add("a.entity_id = ?", q.EntityID)
+		f.walked.add("a.entity_id = ?", q.EntityID)
+	}
+	if q.UserID != 0 {
+		user.add("a.user_id = ?", q.UserID)
+	}
+	if q.Action != "" {
+		action.add("a.action = ?", string(q.Action))
+	}
+	if q.Entity != "" {
+		entity.add("a.entity = ?", string(q.Entity))
 	}
 	if q.From != nil {
-		where.add("a.at >= ?", utc(*q.From))
+		f.walked.add("a.at >= ?", utc(*q.From))
 	}
 	if q.To != nil {
-		where.add("a.at <= ?", utc(*q.To))
+		f.walked.add("a.at <= ?", utc(*q.To))
 	}
-	return index, where
+	return f
 }
 
 func scanEntry(rows *sql.Rows) (e audit.Entry, err error) {

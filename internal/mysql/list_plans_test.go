@@ -233,14 +233,17 @@ func badSteps(t *testing.T, db *sql.DB, one statement) (faults []string) {
 		for i, name := range columns {
 			step[strings.ToLower(name)] = values[i].String
 		}
-		stored := slices.Contains([]string{"j", "e", "s", "jobs", "executions", "job_stats", "rollups", "rollup_totals"}, step["table"])
+		stored := slices.Contains([]string{
+			"j", "e", "s", "r", "a", "l", "t", "jobs", "executions", "attempts", "job_stats", "job_requests", "rollups", "rollup_totals",
+			"sessions", "api_tokens", "audit_log",
+		}, step["table"]) // users, categories and secrets are few
 		switch {
 		case !stored:
 		case strings.Contains(one.query, "FORCE INDEX (ix_jobs_search) STRAIGHT_JOIN executions"):
 			// Jobs of a name that hundreds have: a scan that soon meets the limit.
 		case step["type"] == "ALL", step["type"] == "index" && step["key"] != "ix_jobs_search" && !strings.Contains(one.query, "LIMIT"):
 			faults = append(faults, fmt.Sprintf("scans %v", step))
-		case passesOver && step["table"] == "j" && step["type"] != "eq_ref":
+		case passesOver && step["table"] == "j" && step["type"] != "eq_ref" && step["type"] != "const":
 			faults = append(faults, fmt.Sprintf("does not look the job up by its id: %v", step))
 		case passesOver && step["table"] == "e" && !strings.Contains(one.query, "e.error_message") && (!strings.Contains(step["extra"], "Using index") || strings.Contains(step["extra"], "Using index condition")):
 			faults = append(faults, fmt.Sprintf("reads rows to pass them over: %v", step))

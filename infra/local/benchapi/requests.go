@@ -56,6 +56,11 @@ func requests(s size) []request {
 	add("categories", listBar, fixed("/categories"))
 	add("category", listBar, func(r *rand.Rand) string { return fmt.Sprintf("/categories/%d", 1+r.IntN(20)) })
 	add("users", listBar, fixed("/users"))
+	add("audit", listBar, fixed("/audit"))
+	add("audit, page of 100 down to 100", listBar, func(r *rand.Rand) string { return fmt.Sprintf("/audit?limit=100&page=%d", 1+r.IntN(100)) })
+	for _, filter := range []string{"userId=1", "userId=1&action=job.execute", "userId=1&action=user.create", "userId=1&entity=job", "action=job.execute&entity=job", "entity=job&entityId=1&userId=1"} {
+		add("audit?"+filter, listBar, fixed("/audit?"+filter))
+	}
 
 	add("history", listBar, fixed("/history"))
 	add("history, page of 100 down to 1,000", listBar, func(r *rand.Rand) string {
