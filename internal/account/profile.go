@@ -61,8 +61,9 @@ func (s *Service) checkCurrent(ctx context.Context, faults *apperr.Faults, user 
 	return err
 }
 
-// ChangePassword replaces a user's password, ends the user's other sessions
-// and gives the present one a new pair of tokens.
+// ChangePassword replaces a user's password, ends all the user's sessions and
+// signs the user in anew. The present session does not go on: whoever else holds
+// its tokens must be shut out with the old password.
 func (s *Service) ChangePassword(ctx context.Context, who Principal, current, replacement string) (SignedIn, error) {
 	ctx = audit.Doing(ctx, audit.PasswordChange)
 	session, user, err := s.store.SessionWithUser(ctx, who.SessionID)
@@ -87,15 +88,18 @@ func (s *Service) ChangePassword(ctx context.Context, who Principal, current, re
 		return SignedIn{}, err
 	}
 	now := s.now()
-	session.Generation++
-	token := s.keys.at(now).refresh.issue(&session, now)
-	if err := s.store.ChangePassword(ctx, user.PasswordHash, hash, session); err != nil {
+	next, err := newSession(user.ID, session.Remember, session.Client, now)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	token := s.keys.at(now).refresh.issue(&next, now)
+	if err := s.store.ChangePassword(ctx, user.PasswordHash, hash, session.ID, next); err != nil {
 		if apperr.Is(err, apperr.NotFound) {
 			return SignedIn{}, apperr.Wrap(apperr.Conflict, err, "Your account was changed at the same moment; try again.")
 		}
 		return SignedIn{}, err
 	}
-	return s.signedIn(user, session, token, now)
+	return s.signedIn(user, next, token, now)
 }
 
 // anyVersion reports whether a change that is meant for some versions (nil:

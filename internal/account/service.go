@@ -22,7 +22,8 @@ type Store interface {
 
 	// StartSession stores a session and notes the sign-in, provided that the
 	// user is active and still has the hash that the password was held
-	// against; NotFound otherwise.
+	// against; NotFound otherwise. Of more than MaxSessions that are alive, it
+	// ends those that were not used for the longest.
 	StartSession(ctx context.Context, s Session, passwordHash string) error
 	// RotateSession stores the session's next generation; false where another
 	// request was faster, or the session has ended.
@@ -30,9 +31,9 @@ type Store interface {
 	// EndSession ends a session of the user's; one that is over stays as it is.
 	EndSession(ctx context.Context, userID, sessionID int64, reason EndReason, at time.Time) error
 	// ChangePassword replaces the hash, provided that it is still the old one,
-	// ends the user's other sessions and rotates the one that is kept;
-	// NotFound where any of it has changed meanwhile.
-	ChangePassword(ctx context.Context, oldHash, newHash string, keep Session) error
+	// ends all the user's sessions, of which one must be alive, and stores
+	// another; NotFound where any of it has changed meanwhile.
+	ChangePassword(ctx context.Context, oldHash, newHash string, mustLive int64, next Session) error
 	// UpdateUser stores name and e-mail, provided that the version is still
 	// the user's; PreconditionFailed otherwise. before is as the user was.
 	UpdateUser(ctx context.Context, before, user User) error
@@ -166,7 +167,7 @@ func (s *Service) login(ctx context.Context, in Login) (SignedIn, error) {
 		return SignedIn{}, s.loginFailed(ctx, user)
 	}
 	now := s.now()
-	session, err := newSession(user, in, now)
+	session, err := newSession(user.ID, in.Remember, in.Client, now)
 	if err != nil {
 		return SignedIn{}, err
 	}

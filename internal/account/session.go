@@ -35,7 +35,8 @@ type EndReason string
 const (
 	EndLogout   EndReason = "logout"
 	EndReuse    EndReason = "reuse"    // an old refresh token came back
-	EndPassword EndReason = "password" // the password was changed elsewhere
+	EndPassword EndReason = "password" // the password was changed
+	EndTooMany  EndReason = "too_many" // others were started, beyond MaxSessions
 
 	EndDeactivated EndReason = "deactivated"
 	EndRole        EndReason = "role" // the user was given another role
@@ -46,6 +47,8 @@ const (
 func (r EndReason) EndsTokens() bool { return r == EndDeactivated || r == EndPassword }
 
 const (
+	// MaxSessions is how many sessions of a user are alive at once.
+	MaxSessions = 200
 	// shortSession is how long a session lasts unused unless it is remembered.
 	shortSession = 24 * time.Hour
 	// longestSession ends every session, however often it is used.
@@ -59,7 +62,7 @@ const (
 func (s Session) alive(now time.Time) bool { return s.EndedAt == nil && now.Before(s.ExpiresAt) }
 
 // newSession makes a session with a random id and nonce.
-func newSession(user User, login Login, now time.Time) (Session, error) {
+func newSession(userID int64, remember bool, client Client, now time.Time) (Session, error) {
 	random := make([]byte, 8+16)
 	if _, err := rand.Read(random); err != nil {
 		return Session{}, fmt.Errorf("account: session id: %w", err)
@@ -67,11 +70,11 @@ func newSession(user User, login Login, now time.Time) (Session, error) {
 	const maxID = 1<<53 - 1
 	return Session{
 		ID:         int64(binary.BigEndian.Uint64(random)%maxID) + 1,
-		UserID:     user.ID,
+		UserID:     userID,
 		Nonce:      random[8:],
 		Generation: 1,
-		Remember:   login.Remember,
-		Client:     login.Client,
+		Remember:   remember,
+		Client:     client,
 		CreatedAt:  now,
 		RotatedAt:  now,
 	}, nil

@@ -135,5 +135,5 @@ type changePasswordBody struct {
 
 func (s *server) changePassword(ctx context.Context, in *changePasswordInput) (One[signedInView], error) {
 	signedIn, err := s.Accounts.ChangePassword(ctx, principal(ctx), in.Body.CurrentPassword, in.Body.NewPassword)
-	return One[signedInView]{Data: newSignedInView(signedIn), Message: "Your other sessions have ended."}, err
+	return One[signedInView]{Data: newSignedInView(signedIn), Message: "All your sessions have ended; this pair begins a new one."}, err
 }

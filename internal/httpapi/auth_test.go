@@ -200,7 +200,8 @@ func TestMe(t *testing.T) {
 func TestChangePasswordOverHTTP(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
-	here, elsewhere := s.tokenOf(t, account.Admin), s.tokenOf(t, account.Admin)
+	signedIn := s.login(t, adminEmail, adminPassword)
+	here, elsewhere := signedIn.text("data", "accessToken"), s.tokenOf(t, account.Admin)
 	change := func(body string) answer { return s.send(t, "POST", "/auth/change-password", here, body) }
 	for body, fields := range map[string][]string{
 		`{}`: {"currentPassword", "newPassword"},
@@ -222,5 +223,9 @@ func TestChangePasswordOverHTTP(t *testing.T) {
 	fresh := change(`{"currentPassword":"correct horse","newPassword":"battery staple"}`).must(200)
 	s.send(t, "GET", "/auth/me", fresh.text("data", "accessToken"), "").must(200)
 	s.send(t, "GET", "/auth/me", elsewhere, "").must(401)
+	s.send(t, "GET", "/auth/me", here, "").must(401)
+	s.send(t, "POST", "/auth/refresh", "", fmt.Sprintf(`{"refreshToken":%q}`, signedIn.text("data", "refreshToken"))).must(401)
+	again := s.send(t, "POST", "/auth/refresh", "", fmt.Sprintf(`{"refreshToken":%q}`, fresh.text("data", "refreshToken"))).must(200)
+	s.send(t, "GET", "/auth/me", again.text("data", "accessToken"), "").must(200)
 	s.login(t, adminEmail, "battery staple")
 }

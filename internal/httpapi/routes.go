@@ -16,12 +16,14 @@ const (
 
 // routes is the route table and, with its fourth column, the matrix of roles.
 func (s *server) routes() {
-	route(s, "POST", "/auth/login", public, "auth", "Sign in", s.login, neverConflicts)
+	route(s, "POST", "/auth/login", public, "auth", "Sign in", s.login, neverConflicts,
+		explained("A user has at most 200 sessions: one more ends the one that was not used for the longest."))
 	route(s, "POST", refreshPath, public, "auth", "Exchange a refresh token for a new pair", s.refresh, neverConflicts)
 	route(s, "POST", "/auth/logout", public, "auth", "End a session", s.logout, neverConflicts, takesToken)
 	route(s, "GET", "/auth/me", viewer, "auth", "Read one's own account", s.me)
 	route(s, "PATCH", "/auth/me", viewer, "auth", "Change one's own account", s.updateMe)
-	route(s, "POST", "/auth/change-password", viewer, "auth", "Change one's own password", s.changePassword)
+	route(s, "POST", "/auth/change-password", viewer, "auth", "Change one's own password", s.changePassword,
+		explained("Ends all sessions, the present one among them: the pair in the answer begins a new one, and every token of before is refused. API tokens stay."))
 
 	route(s, "POST", "/auth/register", public, "auth", "Make oneself an account, where that is allowed", s.register, creates)
 	route(s, "GET", "/auth/sessions", viewer, "auth", "List where one is signed in", s.listSessions)

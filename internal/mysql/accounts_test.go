@@ -348,8 +348,20 @@ func TestChangePassword(t *testing.T) {
 	t.Parallel()
 	s := newSignIn(t)
 	ctx := context.Background()
-	here, elsewhere := s.login(t, false), s.login(t, false)
+	before, err := s.Login(ctx, account.Login{Email: adminEmail, Password: adminPassword, Remember: true, Client: account.Client{UserAgent: "here"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	here, ok := s.refreshed(t, before.RefreshToken)
+	if !ok {
+		t.Fatal("not refreshed")
+	}
+	elsewhere := s.login(t, false)
 	who, err := s.Authenticate(ctx, here.AccessToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ticket, err := s.IssueTicket(who)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -375,20 +387,77 @@ func TestChangePassword(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !s.works(t, fresh) || s.works(t, elsewhere) {
-		t.Error("the wrong sessions ended")
+	// Who holds the tokens of the very session is shut out too, at once and
+	// without harm to the new one, whose tokens are good.
+	for name, old := range map[string]account.SignedIn{"elsewhere": elsewhere, "here": here, "here, one before": before} {
+		if s.works(t, old) {
+			t.Errorf("%s: the access token works", name)
+		}
+		if _, ok := s.refreshed(t, old.RefreshToken); ok {
+			t.Errorf("%s: the refresh token works", name)
+		}
+	}
+	if _, err := s.AuthenticateTicket(ctx, ticket); err == nil {
+		t.Error("a ticket works")
+	}
+	if !s.works(t, fresh) {
+		t.Error("the new access token does not work")
 	}
 	if _, ok := s.refreshed(t, fresh.RefreshToken); !ok {
 		t.Error("the new refresh token does not work")
 	}
-	if _, ok := s.refreshed(t, elsewhere.RefreshToken); ok {
-		t.Error("another session's refresh token works")
+	if alive, total, err := s.ListSessions(ctx, who.User.ID, 0, 10); err != nil || total != 1 || alive[0].Client.UserAgent != "here" || !alive[0].Remember {
+		t.Errorf("%d sessions are alive: %+v, %v", total, alive, err)
+	}
+	// The old session is over: it is no ground to change the password again.
+	if _, err := s.ChangePassword(ctx, who, "battery staple", "another staple"); apperr.CodeOf(err) != apperr.Conflict {
+		t.Errorf("from the session of before: %v", err)
 	}
 	if _, err := s.Login(ctx, account.Login{Email: adminEmail, Password: adminPassword}); !apperr.Is(err, apperr.Unauthenticated) {
 		t.Errorf("the old password: %v", err)
 	}
 	if _, err := s.Login(ctx, account.Login{Email: adminEmail, Password: "battery staple"}); err != nil {
 		t.Errorf("the new password: %v", err)
+	}
+}
+
+// TestSessionsOfAUserAreBounded signs somebody in more often than sessions may be
+// alive: those that were not used for the longest make room.
+func TestSessionsOfAUserAreBounded(t *testing.T) {
+	t.Parallel()
+	s := newSignIn(t)
+	ctx := context.Background()
+	first, second := s.login(t, true), s.login(t, true)
+	user := first.User
+	stored, err := s.store.User(ctx, user.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := func(id int64) {
+		t.Helper()
+		s.advance(time.Second)
+		if err := s.store.StartSession(ctx, account.Session{
+			ID: id, UserID: user.ID, Nonce: make([]byte, 16), Generation: 1, RefreshHash: make([]byte, 32),
+			CreatedAt: s.at, RotatedAt: s.at, ExpiresAt: s.at.Add(24 * time.Hour),
+		}, stored.PasswordHash); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for id := int64(1); id <= account.MaxSessions-2; id++ {
+		start(id)
+	}
+	s.advance(time.Second)
+	first, ok := s.refreshed(t, first.RefreshToken) // it is in use, though the oldest
+	if !ok || !s.works(t, second) {
+		t.Fatal("a session ended before there were too many")
+	}
+	start(account.MaxSessions)
+	if s.works(t, second) || !s.works(t, first) {
+		t.Error("the wrong session made room")
+	}
+	alive, total, err := s.ListSessions(ctx, user.ID, 0, 1)
+	if err != nil || total != account.MaxSessions || alive[0].ID != account.MaxSessions {
+		t.Errorf("%d sessions, the newest %+v, %v", total, alive, err)
 	}
 }
 

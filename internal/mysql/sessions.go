@@ -61,17 +61,42 @@ func (s *Accounts) StartSession(ctx context.Context, session account.Session, pa
 		if matched == 0 {
 			return sql.ErrNoRows
 		}
-		_, err = exec(ctx, tx, dialect.Insert("sessions").Rows(goqu.Record{
-			"id": session.ID, "user_id": session.UserID, "nonce": session.Nonce,
-			"generation": session.Generation, "refresh_hash": session.RefreshHash, "remember": session.Remember,
-			"address": cut(session.Client.Address, 45), "user_agent": cut(session.Client.UserAgent, 255),
-			"created_at": session.CreatedAt, "rotated_at": session.RotatedAt, "expires_at": session.ExpiresAt,
-		}))
-		if err != nil {
+		if err := insertSession(ctx, tx, session); err != nil {
+			return err
+		}
+		if err := endExcess(ctx, tx, session); err != nil {
 			return err
 		}
 		return record(ctx, tx, session.Audited())
 	})
+}
+
+func insertSession(ctx context.Context, tx *sql.Tx, session account.Session) error {
+	_, err := exec(ctx, tx, dialect.Insert("sessions").Rows(goqu.Record{
+		"id": session.ID, "user_id": session.UserID, "nonce": session.Nonce,
+		"generation": session.Generation, "refresh_hash": session.RefreshHash, "remember": session.Remember,
+		"address": cut(session.Client.Address, 45), "user_agent": cut(session.Client.UserAgent, 255),
+		"created_at": session.CreatedAt, "rotated_at": session.RotatedAt, "expires_at": session.ExpiresAt,
+	}))
+	return err
+}
+
+// endExcess ends those of a user's sessions that are beyond account.MaxSessions,
+// but never the one that was just started. The user's row is held, so that no
+// other sign-in of the user's comes between.
+func endExcess(ctx context.Context, tx *sql.Tx, started account.Session) error {
+	excess, err := queryAll(ctx, tx, dialect.From("sessions").Select("id").
+		Where(goqu.C("user_id").Eq(started.UserID), goqu.C("ended_at").IsNull(),
+			goqu.C("expires_at").Gt(utc(started.CreatedAt)), goqu.C("id").Neq(started.ID)).
+		Order(goqu.C("rotated_at").Desc(), goqu.C("id").Desc()).
+		Offset(account.MaxSessions-1).Limit(account.MaxSessions), scanInto[int64])
+	if err != nil || len(excess) == 0 {
+		return err
+	}
+	_, err = exec(ctx, tx, dialect.Update("sessions").
+		Set(goqu.Record{"ended_at": started.CreatedAt, "end_reason": string(account.EndTooMany)}).
+		Where(goqu.C("id").In(excess), goqu.C("ended_at").IsNull()))
+	return err
 }
 
 // RotateSession stores a session's next generation; false where the present
@@ -124,33 +149,35 @@ func (s *Accounts) ListSessions(ctx context.Context, userID int64, now time.Time
 	return page, total, translate(err)
 }
 
-// ChangePassword replaces a hash that is still the old one, ends the user's
-// other sessions and rotates the one that is kept; NotFound where the hash or
-// the session has changed.
-func (s *Accounts) ChangePassword(ctx context.Context, oldHash, newHash string, keep account.Session) error {
+// ChangePassword replaces a hash that is still the old one, ends all the user's
+// sessions and starts another; NotFound where the hash has changed, or the
+// session that must live has ended.
+func (s *Accounts) ChangePassword(ctx context.Context, oldHash, newHash string, mustLive int64, next account.Session) error {
 	return inTx(ctx, s.db, func(tx *sql.Tx) error {
 		matched, err := exec(ctx, tx, dialect.Update("users").
-			Set(goqu.Record{"password_hash": newHash, "updated_at": keep.RotatedAt}).
-			Where(goqu.C("id").Eq(keep.UserID), goqu.C("is_active").IsTrue(), goqu.C("password_hash").Eq(oldHash)))
+			Set(goqu.Record{"password_hash": newHash, "updated_at": next.CreatedAt}).
+			Where(goqu.C("id").Eq(next.UserID), goqu.C("is_active").IsTrue(), goqu.C("password_hash").Eq(oldHash)))
 		if err != nil {
 			return err
 		}
 		if matched == 0 {
 			return sql.ErrNoRows
 		}
-		_, err = exec(ctx, tx, dialect.Update("sessions").
-			Set(goqu.Record{"ended_at": keep.RotatedAt, "end_reason": string(account.EndPassword)}).
-			Where(goqu.C("user_id").Eq(keep.UserID), goqu.C("id").Neq(keep.ID), goqu.C("ended_at").IsNull()))
-		if err != nil {
-			return err
-		}
-		matched, err = rotateSession(ctx, tx, keep)
+		over := goqu.Record{"ended_at": next.CreatedAt, "end_reason": string(account.EndPassword)}
+		alive := dialect.Update("sessions").Set(over).Where(goqu.C("user_id").Eq(next.UserID), goqu.C("ended_at").IsNull())
+		matched, err = exec(ctx, tx, alive.Where(goqu.C("id").Eq(mustLive)))
 		if err == nil && matched == 0 {
 			err = sql.ErrNoRows
 		}
 		if err != nil {
 			return err
 		}
-		return record(ctx, tx, account.User{ID: keep.UserID, PasswordHash: newHash}.AuditedChange(account.User{ID: keep.UserID, PasswordHash: oldHash}))
+		if _, err := exec(ctx, tx, alive); err != nil {
+			return err
+		}
+		if err := insertSession(ctx, tx, next); err != nil {
+			return err
+		}
+		return record(ctx, tx, account.User{ID: next.UserID, PasswordHash: newHash}.AuditedChange(account.User{ID: next.UserID, PasswordHash: oldHash}))
 	})
 }
