@@ -60,7 +60,10 @@ func TestOtherListsWalkIndexes(t *testing.T) {
 						continue
 					}
 					for _, q := range []audit.Query{
-						{Limit: 20}, {Limit: 20, Offset: 40}, {Limit: 1000}, {Limit: 20, From: &from, To: &until},
+						{Limit: 20},
+						{Limit: 20, Offset: 40},
+						{Limit: 1000},
+						{Limit: 20, From: &from, To: &until},
 						{Limit: 20, After: &audit.Place{At: noon.Add(-50 * time.Hour), ID: 1000}},
 					} {
 						q.UserID, q.Action, q.Entity, q.EntityID = user, action, entity, of
@@ -115,8 +118,14 @@ func TestOtherListsWalkIndexes(t *testing.T) {
 	}
 	for range 2 { // as far as nothing is counted, and where all days are
 		for _, q := range []execution.Query{
-			{}, {Status: execution.Success}, {Trigger: execution.Schedule}, {Status: execution.Success, Trigger: execution.Schedule},
-			{From: &from}, {CategoryID: category}, {CategoryID: category, Status: execution.Success}, {Search: "report"},
+			{},
+			{Status: execution.Success},
+			{Trigger: execution.Schedule},
+			{Status: execution.Success, Trigger: execution.Schedule},
+			{From: &from},
+			{CategoryID: category},
+			{CategoryID: category, Status: execution.Success},
+			{Search: "report"},
 		} {
 			for _, oldest := range []bool{false, true} {
 				for _, offset := range []int{999, 1000, 9_990, 15_000, 30_000} {
