@@ -105,7 +105,7 @@ func moveAndDelete(ctx context.Context, tx *sql.Tx, from, to int64, now time.Tim
 		if err := refuseDue(ctx, tx, moves, now); err != nil {
 			return false, err
 		}
-		if _, err := execSQL(ctx, tx, "UPDATE jobs SET category_id = ?, version = version + 1, updated_at = ? WHERE id IN ("+
+		if _, err := execSQL(ctx, tx, "UPDATE jobs FORCE INDEX (PRIMARY) SET category_id = ?, version = version + 1, updated_at = ? WHERE id IN ("+
 			placeholders(len(args))+") AND category_id = ?", slices.Concat([]any{to, utc(now)}, args, []any{from})...); err != nil {
 			return false, err
 		}

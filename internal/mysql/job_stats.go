@@ -177,7 +177,7 @@ func (s *Executions) goneTargets(ctx context.Context, held []finishing) (map[int
 func (s *Executions) MarkSlow(ctx context.Context, jobIDs []int64) error {
 	args := ids(jobIDs, func(id int64) int64 { return id })
 	return inTx(ctx, s.db, func(tx *sql.Tx) error {
-		changed, err := execSQL(ctx, tx, "UPDATE jobs SET lane = 'slow' WHERE id IN ("+placeholders(len(args))+") AND lane = 'fast'", args...)
+		changed, err := execSQL(ctx, tx, "UPDATE jobs FORCE INDEX (PRIMARY) SET lane = 'slow' WHERE id IN ("+placeholders(len(args))+") AND lane = 'fast'", args...)
 		if err != nil || changed == 0 {
 			return err
 		}
@@ -197,7 +197,7 @@ func asksForJudgement(f finishing) bool {
 // another target, or was resumed.
 func (s *Executions) stopJob(ctx context.Context, now time.Time, id int64, version int, reason string) error {
 	return inTx(ctx, s.db, func(tx *sql.Tx) error {
-		matched, err := execSQL(ctx, tx, `UPDATE jobs SET status = 'failed', status_reason = ?, next_run_at = NULL, version = version + 1,
+		matched, err := execSQL(ctx, tx, `UPDATE jobs FORCE INDEX (PRIMARY) SET status = 'failed', status_reason = ?, next_run_at = NULL, version = version + 1,
 			updated_at = ? WHERE id = ? AND version = ? AND status = 'active' AND deleted_at IS NULL`, cut(reason, 500), utc(now), id, version)
 		if err != nil || matched == 0 {
 			return err

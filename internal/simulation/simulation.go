@@ -49,6 +49,10 @@ type Options struct {
 	// Wide lets people also replay executions, change many jobs at once, and make
 	// and delete categories.
 	Wide bool
+	// Strict takes locks that are waited for in a circle for a finding. The engine
+	// resolves them and the product tries again, so they are no fault by themselves;
+	// by which index an engine finds rows, it may decide anew.
+	Strict bool
 	// IgnoreBacklog makes the queue never seem behind to anybody.
 	IgnoreBacklog bool
 	// Trace shows the whole run, found fault or not.

@@ -32,7 +32,7 @@ func main() {
 	flag.Parse()
 	slog.SetDefault(slog.New(slog.DiscardHandler))
 
-	opts := simulation.Options{Coarse: *coarse, Wide: *wide}
+	opts := simulation.Options{Coarse: *coarse, Wide: *wide, Strict: true}
 	if *crowd {
 		opts.Mood = &simulation.Crowd
 	}
