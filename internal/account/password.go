@@ -39,10 +39,11 @@ func PasswordFault(password, email string) string {
 	if fault := passwordLengthFault(password); fault != "" {
 		return fault
 	}
-	folded := strings.ToLower(password)
+	folded := norm.NFC.String(strings.ToLower(norm.NFC.String(password)))
+	first, _ := utf8.DecodeRuneInString(folded)
 	local, _, _ := strings.Cut(email, "@")
 	switch {
-	case strings.Count(folded, folded[:1]) == len(folded), commonPasswords()[folded]:
+	case strings.Trim(folded, string(first)) == "", commonPasswords()[folded]:
 		return "is among the passwords that are guessed first; choose another"
 	case folded == email, folded == local:
 		return "must not be your e-mail address"

@@ -3,7 +3,9 @@ package account
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 )
 
 func TestPasswordFault(t *testing.T) {
@@ -20,6 +22,10 @@ func TestPasswordFault(t *testing.T) {
 		"common":                      {"password1", false},
 		"common in capitals":          {"PassWord1", false},
 		"one character over and over": {"aaaaaaaaaaaa", false},
+		"one accented character":      {"éééééééé", false},
+		"one, composed or not":        {"e\u0301\u00e9É\u00c9e\u0301éé", false},
+		"one of four bytes":           {strings.Repeat("😀", 8), false},
+		"one and another":             {"ééééééèé", true},
 		"the address":                 {"ada.lovelace@example.com", false},
 		"its local part":              {"Ada.Lovelace", false},
 	} {
@@ -68,6 +74,43 @@ func TestHash(t *testing.T) {
 			t.Errorf("%s: verify = %t, %v", name, got, err)
 		}
 	}
+}
+
+// TestFourHashesAtOnce lets twenty people sign in and register at once.
+func TestFourHashesAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHasher()
+		var running, most, made atomic.Int32
+		finish := make(chan struct{})
+		h.derive = func(_, _ []byte, _, _ uint32, _ uint8, length uint32) []byte {
+			if now := running.Add(1); now > most.Load() {
+				most.Store(now)
+			}
+			<-finish
+			running.Add(-1)
+			made.Add(1)
+			return make([]byte, length)
+		}
+		for i := range 20 {
+			go func() {
+				if i%2 == 0 {
+					_, _ = h.hash(t.Context(), "correct horse")
+					return
+				}
+				_, _ = h.verify(t.Context(), nobody, "correct horse")
+			}()
+		}
+		synctest.Wait() // all hash or wait
+		if got := running.Load(); got != 4 {
+			t.Errorf("%d hashes are made at once, want 4: each claims 19 MiB", got)
+		}
+		close(finish)
+		synctest.Wait()
+		if most.Load() > 4 || made.Load() != 20 {
+			t.Errorf("%d hashes were made, up to %d at once", made.Load(), most.Load())
+		}
+	})
 }
 
 func TestHashingWaitsItsTurn(t *testing.T) {

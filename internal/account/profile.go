@@ -41,7 +41,7 @@ func (s *Service) UpdateProfile(ctx context.Context, userID int64, change Profil
 
 // checkCurrent holds a password against the user's. It is TooManyRequests where
 // too many have been wrong, whatever this one is: who has got hold of a session
-// must not find out the password with it.
+// must not find out the password with it. A wrong one is noted.
 func (s *Service) checkCurrent(ctx context.Context, faults *apperr.Faults, user User, password string) error {
 	if password == "" {
 		faults.Add("currentPassword", "is required")
@@ -54,7 +54,9 @@ func (s *Service) checkCurrent(ctx context.Context, faults *apperr.Faults, user 
 	match, err := s.hasher.verify(ctx, user.PasswordHash, password)
 	if err == nil && !match {
 		faults.Add("currentPassword", "is not your present password")
-		return nil
+		return s.store.Record(ctx, audit.Entry{
+			Action: audit.PasswordFailed, Entity: audit.User, EntityID: user.ID, EntityName: user.Email,
+		})
 	}
 	// A count that stays is a nuisance at worst, and no reason to refuse.
 	_ = right(context.WithoutCancel(ctx))

@@ -127,7 +127,8 @@ func (s *Service) MayRegister() error {
 
 // ChangeUser changes a user, provided that its version is one of those named
 // (nil: any). There is always an active admin, and nobody demotes or removes
-// themselves. Who is deactivated, gets another role or another password is
+// themselves, nor gives themselves another password or address here, where the
+// present password is not asked for. Who is deactivated, gets another role or another password is
 // signed out everywhere.
 func (s *Service) ChangeUser(ctx context.Context, actor Principal, id int64, in UserInput, versions []int) (User, error) {
 	ctx = audit.Doing(ctx, audit.UserUpdate)
@@ -135,9 +136,18 @@ func (s *Service) ChangeUser(ctx context.Context, actor Principal, id int64, in 
 	if err != nil {
 		return User{}, err
 	}
+	address := trial.Email
 	faults := in.apply(&trial)
 	if err := faults.Err(); err != nil {
 		return User{}, err
+	}
+	if id == actor.User.ID {
+		switch {
+		case in.Password != nil:
+			return User{}, errOwnPassword
+		case trial.Email != address:
+			return User{}, errOwnAddress
+		}
 	}
 	hash := ""
 	if in.Password != nil {
@@ -165,6 +175,11 @@ func (s *Service) ChangeUser(ctx context.Context, actor Principal, id int64, in 
 		return wanted, endOf(current, wanted), nil
 	})
 }
+
+var (
+	errOwnPassword = apperr.New(apperr.Conflict, "Change your own password with POST /auth/change-password, which asks for the present one.")
+	errOwnAddress  = apperr.New(apperr.Conflict, "Change your own e-mail address with PATCH /auth/me, which asks for your password.")
+)
 
 // DeactivateUser is how a user is removed: what the user made keeps its maker.
 func (s *Service) DeactivateUser(ctx context.Context, actor Principal, id int64, versions []int) error {

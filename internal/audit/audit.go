@@ -25,6 +25,7 @@ const (
 	RefreshReused  Action = "auth.refresh_reused" // an old refresh token came back
 	ProfileUpdate  Action = "auth.profile_update"
 	PasswordChange Action = "auth.password_change"
+	PasswordFailed Action = "auth.password_failed" // a wrong present password
 	SessionEnd     Action = "auth.session_end"
 	TokenCreate    Action = "token.create"
 	TokenRevoke    Action = "token.revoke"
@@ -60,7 +61,8 @@ const (
 
 // Actions are all of them.
 var Actions = []Action{
-	Login, LoginFailed, Logout, Register, RefreshReused, ProfileUpdate, PasswordChange, SessionEnd, TokenCreate, TokenRevoke,
+	Login, LoginFailed, Logout, Register, RefreshReused, ProfileUpdate, PasswordChange, PasswordFailed,
+	SessionEnd, TokenCreate, TokenRevoke,
 	UserCreate, UserUpdate, UserDeactivate, CategoryCreate, CategoryUpdate, CategoryDelete,
 	JobCreate, JobUpdate, JobDelete, JobPause, JobResume, JobMove, JobDuplicate, JobImport, JobExport, JobExecute, JobReplay,
 	JobSigningKeyCreate, JobSigningKeyDelete, SecretWrite, SecretDelete, HistoryDelete, AuditExport,

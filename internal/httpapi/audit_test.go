@@ -223,6 +223,7 @@ func TestEveryChangeLeavesOneEntry(t *testing.T) {
 		token    string // "": the admin's; "-": none
 		ok, late func() ask
 		want     string
+		failed   string // the entry of the failure; "": none
 	}{
 		"POST /auth/login":    {token: "-", ok: func() ask { return ask{body: `{"email":"ada@example.com","password":"correct horse"}`} }, want: "auth.login session"},
 		"POST /auth/logout":   {token: h.signIn(houseEmail, housePassword), ok: func() ask { return ask{} }, want: "auth.logout session"},
@@ -277,7 +278,7 @@ func TestEveryChangeLeavesOneEntry(t *testing.T) {
 		"DELETE /history":            {ok: func() ask { old(); return ask{target: "/history?before=2025-06-01T00:00:00Z"} }, late: func() ask { return ask{target: "/history?before=2099-06-01T00:00:00Z"} }, want: "history.delete history"},
 		"DELETE /auth/sessions/{id}": {ok: func() ask { return ask{target: "/auth/sessions/" + h.otherSession(houseEmail)} }, late: func() ask { return ask{target: "/auth/sessions/9007199254740991"} }, want: "auth.session_end session"},
 		// Last in the table's order below, since it ends other sessions.
-		"POST /auth/change-password": {ok: func() ask { return ask{body: `{"currentPassword":"correct horse","newPassword":"another horse"}`} }, late: func() ask { return ask{body: `{"currentPassword":"wrong horse","newPassword":"another horse"}`} }, want: "auth.password_change user"},
+		"POST /auth/change-password": {ok: func() ask { return ask{body: `{"currentPassword":"correct horse","newPassword":"another horse"}`} }, late: func() ask { return ask{body: `{"currentPassword":"wrong horse","newPassword":"another horse"}`} }, want: "auth.password_change user", failed: "auth.password_failed user"},
 	}
 	done := 0
 	var last []access
@@ -338,7 +339,11 @@ func TestEveryChangeLeavesOneEntry(t *testing.T) {
 			}
 		}
 		if tc.late != nil && a.Path != "/users" && a.Path != "/auth/register" && a.Path != "/users/{id}" {
-			try(tc.late, nil, false)
+			var left []string
+			if tc.failed != "" {
+				left = []string{tc.failed}
+			}
+			try(tc.late, left, false)
 		}
 		try(tc.ok, []string{tc.want}, true)
 		if tc.late != nil && (a.Path == "/users" || a.Path == "/auth/register") {
@@ -440,6 +445,28 @@ func TestASignInBesideAnothersToken(t *testing.T) {
 	_, eves := h.holder(bearer)
 	h.call(bearer, "POST", "/auth/logout", fmt.Sprintf(`{"refreshToken":%q}`, refresh))
 	expect("signing both out", signedEntry{"auth.logout", eve, 0, eves, eves}, signedEntry{"auth.logout", vera, 0, veras, veras})
+}
+
+func TestWrongPresentPasswordsAreAudited(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	user, session := h.holder(h.token)
+	for target, body := range map[string]string{
+		"POST /auth/change-password": `{"currentPassword":"s3cr3t-guess","newPassword":"another horse"}`,
+		"PATCH /auth/me":             `{"email":"moved@example.com","currentPassword":"s3cr3t-guess"}`,
+	} {
+		method, path, _ := strings.Cut(target, " ")
+		if got := h.call(h.token, method, path, body); got.StatusCode != 400 || !cmp.Equal(got.fields(), []string{"currentPassword"}) {
+			t.Errorf("%s: %d %s", target, got.StatusCode, got.raw)
+		}
+		if diff := cmp.Diff([]signedEntry{{"auth.password_failed", user, 0, session, user}}, h.signed()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", target, diff)
+		}
+	}
+	found := h.call(h.token, "GET", "/audit?action=auth.password_failed", "")
+	if len(found.items()) != 2 || found.items()[0]["entityName"] != houseEmail || strings.Contains(found.raw, "s3cr3t-guess") {
+		t.Errorf("the log: %s", found.raw)
+	}
 }
 
 func TestAuditShowsWhatChanged(t *testing.T) {

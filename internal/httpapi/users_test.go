@@ -199,6 +199,21 @@ func TestNobodyRemovesThemselves(t *testing.T) {
 	s.send(t, "PATCH", self, admin, `{"isActive":false}`).must(409)
 	s.send(t, "PUT", self, admin, `{"email":"ada@example.com","name":"Ada","role":"viewer"}`).must(409)
 	s.send(t, "PATCH", self, admin, `{"name":"Ada","role":"admin"}`).must(200)
+	// Nor, with no more than a session, one's own password or address.
+	for target, body := range map[string]string{
+		"PATCH, a password": `{"password":"battery staple"}`,
+		"PATCH, an address": `{"email":"moved@example.com"}`,
+		"PUT, a password":   `{"email":"ada@example.com","name":"Ada","role":"admin","password":"battery staple"}`,
+		"PUT, an address":   `{"email":"moved@example.com","name":"Ada","role":"admin"}`,
+	} {
+		method, _, _ := strings.Cut(target, ",")
+		got := s.send(t, method, self, admin, body).must(409)
+		if !strings.Contains(got.text("message"), "/auth/") {
+			t.Errorf("%s: %s does not say where", target, got.raw)
+		}
+	}
+	s.send(t, "PUT", self, admin, `{"email":" ADA@example.com","name":"Ada","role":"admin"}`).must(200)
+	s.login(t, adminEmail, adminPassword)
 }
 
 // Two admins remove each other at the same moment: one of them must stay.
