@@ -46,7 +46,7 @@ type listAuditInput struct {
 	From     time.Time `query:"from" doc:"The earliest time, inclusive."`
 	To       time.Time `query:"to" doc:"The latest time, inclusive."`
 	UserID   int64     `query:"userId" minimum:"1" maximum:"9007199254740991" doc:"Who did it."`
-	Action   string    `query:"action" enum:"auth.login,auth.login_failed,auth.logout,auth.register,auth.refresh_reused,auth.profile_update,auth.password_change,auth.session_end,token.create,token.revoke,user.create,user.update,user.deactivate,category.create,category.update,category.delete,job.create,job.update,job.delete,job.pause,job.resume,job.move,job.duplicate,job.import,job.export,job.execute,job.replay,job.signing_key_create,job.signing_key_delete,secret.write,secret.delete,history.delete,audit.export"`
+	Action   string    `query:"action" enum:"auth.login,auth.login_failed,auth.logout,auth.register,auth.refresh_reused,auth.profile_update,auth.password_change,auth.password_failed,auth.session_end,token.create,token.revoke,user.create,user.update,user.deactivate,category.create,category.update,category.delete,job.create,job.update,job.delete,job.pause,job.resume,job.move,job.duplicate,job.import,job.export,job.execute,job.replay,job.signing_key_create,job.signing_key_delete,secret.write,secret.delete,history.delete,audit.export"`
 	Entity   string    `query:"entity" enum:"user,session,token,category,job,secret,history,audit" doc:"What it was done to."`
 	EntityID int64     `query:"entityId" minimum:"1" maximum:"9007199254740991" doc:"With entity: which one."`
 	Cursor   string    `query:"cursor" maxLength:"100" doc:"meta.nextCursor of the page before, with the same filters; in place of page."`
