@@ -83,11 +83,11 @@ clean: ## Remove what was built; local data stays
 
 .PHONY: test
 test: ## Run the tests on a database (ENGINE=auto|server|embedded, PKG=, ARGS=)
-	$(TESTDB) go test $(ARGS) $(PKG)
+	$(TESTDB) go test -timeout 30m $(ARGS) $(PKG)
 
 .PHONY: test-race
 test-race: ## Run the tests with the race detector (needs a C compiler)
-	$(TESTDB) env CGO_ENABLED=1 go test -race $(ARGS) $(PKG)
+	$(TESTDB) env CGO_ENABLED=1 go test -race -timeout 30m $(ARGS) $(PKG)
 
 .PHONY: browser-test
 browser-test: ## Follow the history in a real browser (installs chromium where apt can)
