@@ -125,7 +125,7 @@ lint: ## Lint the code
 
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities in what is called
-	$(TOOL) govulncheck ./...
+	@infra/attack/vuln.sh
 
 .PHONY: leaks
 leaks: ## Look for secrets in the tree and its history
