@@ -21,7 +21,7 @@ import (
 )
 
 // jobWrites are statements that write jobs.
-var jobWrites = regexp.MustCompile(`(?i)UPDATE jobs SET|INSERT INTO jobs\b|DELETE FROM jobs\b|(?:Insert|Update|Delete)\("jobs"\)|Rows\(ctx, tx, "jobs",`)
+var jobWrites = regexp.MustCompile(`(?i)UPDATE jobs (?:FORCE INDEX \(\w+\) )?SET|INSERT INTO jobs\b|DELETE FROM jobs\b|(?:Insert|Update|Delete)\("jobs"\)|Rows\(ctx, tx, "jobs",`)
 
 // Whoever writes jobs and is not listed here: if the number of jobs, a status, a
 // method or a category can change, do it inside changingJobs or call raiseCensus, and add

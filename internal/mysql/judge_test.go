@@ -51,7 +51,7 @@ func TestAnEditIsNotStoppedByAnEarlierTarget(t *testing.T) {
 			j := w.minutely("Judged", nil)
 			changed := 0
 			h.set(func(query string) {
-				if strings.HasPrefix(query, "UPDATE jobs SET status = 'failed'") {
+				if strings.HasPrefix(query, "UPDATE jobs FORCE INDEX (PRIMARY) SET status = 'failed'") {
 					changed++
 					tc.change(w, j.ID)
 				}
