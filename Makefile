@@ -131,6 +131,10 @@ vuln: ## Look for known vulnerabilities in what is called
 leaks: ## Look for secrets in the tree and its history
 	infra/attack/leaks.sh
 
+.PHONY: timing
+timing: ## Measure whether a sign-in's time tells that there is an account (ENGINE=)
+	$(TESTDB) env TIMING=measure go test -count=1 -v $(ARGS) -run '^TestNoTimeTellsOfAnAccount$$' ./internal/httpapi
+
 .PHONY: sqlmap
 sqlmap: ## Let sqlmap look for a way into the database (needs Python)
 	infra/contract/with-system.sh infra/attack/sqlmap.sh
