@@ -128,8 +128,8 @@ func (s *Service) MayRegister() error {
 // ChangeUser changes a user, provided that its version is one of those named
 // (nil: any). There is always an active admin, and nobody demotes or removes
 // themselves, nor gives themselves another password or address here, where the
-// present password is not asked for. Who is deactivated, gets another role or another password is
-// signed out everywhere.
+// present password is not asked for. Who is deactivated, gets another role or
+// another password is signed out everywhere.
 func (s *Service) ChangeUser(ctx context.Context, actor Principal, id int64, in UserInput, versions []int) (User, error) {
 	ctx = audit.Doing(ctx, audit.UserUpdate)
 	trial, err := s.store.User(ctx, id)

@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ func TestNoTimeTellsOfAnAccount(t *testing.T) { //nolint:paralleltest // it meas
 	s := newLimitedSystem(t, account.Limits{})
 	const rounds, apart = 150, 0.05
 	try := func(email string) time.Duration {
+		runtime.GC() // a hash claims 19 MiB, so that the next would pay for it
 		began := time.Now()
 		s.tryLogin(t, email, "incorrect horse", "192.0.2.1").must(401)
 		return time.Since(began)
@@ -33,8 +35,13 @@ func TestNoTimeTellsOfAnAccount(t *testing.T) { //nolint:paralleltest // it meas
 	for series := 1; ; series++ {
 		known, unknown := make([]time.Duration, rounds), make([]time.Duration, rounds)
 		for i := range rounds {
+			if i%2 == 0 {
+				known[i] = try(adminEmail)
+			}
 			unknown[i] = try(fmt.Sprintf("nobody%d@example.com", i))
-			known[i] = try(adminEmail)
+			if i%2 == 1 {
+				known[i] = try(adminEmail)
+			}
 		}
 		with, without := median(known), median(unknown)
 		t.Logf("series %d: %.2f ms with an account, %.2f ms without", series, with, without)

@@ -85,7 +85,7 @@ type replaceUserBody struct {
 	Name     string           `json:"name" minLength:"1" maxLength:"100" pattern:"^[^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0][^\\x00-\\x1f\\x7f-\\x9f]*$" patternDescription:"some text without control characters"`
 	Role     account.Role     `json:"role" enum:"viewer,operator,admin"`
 	IsActive Optional[bool]   `json:"isActive,omitzero" absent:"true" doc:"As with all that is replaced, leaving it out means the default: it makes an inactive user active. PATCH changes only what it names."`
-	Password Optional[string] `json:"password,omitzero" minLength:"8" maxLength:"128" doc:"Kept unless given. A new one signs the user out everywhere."`
+	Password Optional[string] `json:"password,omitzero" minLength:"8" maxLength:"128" doc:"Kept unless given. A new one signs the user out everywhere. One's own is changed by POST /auth/change-password alone: 409 here."`
 }
 
 func (b replaceUserBody) input() account.UserInput {
@@ -112,7 +112,7 @@ type patchUserBody struct {
 	Name     Optional[string]       `json:"name,omitzero" minLength:"1" maxLength:"100" pattern:"^[^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0][^\\x00-\\x1f\\x7f-\\x9f]*$" patternDescription:"some text without control characters"`
 	Role     Optional[account.Role] `json:"role,omitzero" enum:"viewer,operator,admin" doc:"Another one signs the user out everywhere."`
 	IsActive Optional[bool]         `json:"isActive,omitzero" doc:"False signs the user out everywhere."`
-	Password Optional[string]       `json:"password,omitzero" minLength:"8" maxLength:"128" doc:"Signs the user out everywhere."`
+	Password Optional[string]       `json:"password,omitzero" minLength:"8" maxLength:"128" doc:"Signs the user out everywhere. One's own is changed by POST /auth/change-password alone: 409 here."`
 }
 
 func (b patchUserBody) input() account.UserInput {
