@@ -3,30 +3,18 @@ package mysql_test
 import (
 	"database/sql"
 	"fmt"
-	"os"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/execution"
 	"github.com/cronjobs/cronjobs/internal/mysql"
-	"github.com/cronjobs/cronjobs/internal/mysql/mysqltest"
 )
 
 // TestSummariesWalkIndexes asks the engine how it carries out what the
 // dashboard reads, folds and purges.
 func TestSummariesWalkIndexes(t *testing.T) {
 	t.Parallel()
-	if strings.Contains(os.Getenv("TEST_DB_ENGINE"), "TiDB") {
-		t.Skip("SKIPPED on TiDB: the plans are asserted as MySQL and MariaDB explain them")
-	}
-	connector, err := mysql.Connector(mysqltest.Options(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	recorded := &recordingConnector{Connector: connector}
-	db := sql.OpenDB(recorded)
-	t.Cleanup(func() { _ = db.Close() })
+	db, check := watchPlans(t)
 	storeForPlans(t, db)
 	rollups, retention := mysql.NewRollups(db), mysql.NewRetention(db)
 	if _, err := rollups.Repair(t.Context(), false); err != nil {
@@ -64,19 +52,7 @@ func TestSummariesWalkIndexes(t *testing.T) {
 		"a recount":   func() error { _, err := rollups.Repair(t.Context(), true); return err },
 		"what is due": func() error { return foldOne(t, db, rollups, job) },
 	} {
-		recorded.reset()
-		if err := act(); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		sent := recorded.taken()
-		if len(sent) == 0 {
-			t.Errorf("%s: nothing was read", name)
-		}
-		for _, one := range sent {
-			for _, fault := range badSteps(t, db, one) {
-				t.Errorf("%s: %s\n%s", name, fault, one.query)
-			}
-		}
+		check(name, act)
 	}
 }
 
