@@ -47,7 +47,7 @@ func (s *Categories) GetCategory(ctx context.Context, id int64) (job.Category, e
 	if err != nil {
 		return job.Category{}, categoryError(err)
 	}
-	counts, err := s.census.jobs(ctx)
+	counts, _, err := s.census.jobs(ctx)
 	for by, n := range counts {
 		if by.categoryID == id {
 			found.JobCount += int(n)
@@ -119,7 +119,7 @@ func (s *Categories) ListCategories(ctx context.Context, filter job.CategoryFilt
 	if err != nil {
 		return nil, 0, translate(err)
 	}
-	counts, err := s.census.jobs(ctx)
+	counts, _, err := s.census.jobs(ctx)
 	if err != nil {
 		return nil, 0, translate(err)
 	}

@@ -18,14 +18,18 @@ import (
 // What it keeps bears the generation that was read before it was counted, and
 // is used only where the stored generation is still the same. Whoever changes
 // what is counted raises that in the same transaction (raiseCensus), so no
-// instance answers with what another has changed.
+// instance answers with what another has changed. So does whoever else changes
+// where a job stands in a list, for places bear the generation, too.
 type census struct {
 	db *sql.DB
 
 	mu         sync.Mutex
 	generation int64
-	counted    time.Time
+	since      time.Time
 	counts     map[jobKind]int64 // never changed once it is here
+	// told is whether the statistics tell which jobs there are; nil where that
+	// has not been asked in this generation.
+	told *bool
 }
 
 // jobKind is what jobs are counted by.
@@ -61,19 +65,19 @@ func changingJobs(ctx context.Context, db *sql.DB, fn func(tx *sql.Tx) error) er
 	})
 }
 
-// jobs are the counts of the jobs that are not deleted.
-func (c *census) jobs(ctx context.Context) (map[jobKind]int64, error) {
-	found, err := queryAllSQL(ctx, c.db, scanInto[int64], "SELECT COALESCE(SUM(generation), 0) FROM generations WHERE name BETWEEN 'jobs 00' AND 'jobs 99'")
+// jobs are the counts of the jobs that are not deleted, and the generation in
+// which they were counted.
+func (c *census) jobs(ctx context.Context) (map[jobKind]int64, int64, error) {
+	generation, err := c.stored(ctx)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.counts != nil && c.generation == found[0] && time.Since(c.counted) < censusAge {
-		return c.counts, nil
+	if c.keepUp(generation); c.counts != nil {
+		return c.counts, c.generation, nil
 	}
 	counts := map[jobKind]int64{}
-	began := time.Now()
 	_, err = queryAllSQL(ctx, c.db, func(rows *sql.Rows) (_ struct{}, err error) {
 		var by jobKind
 		var n int64
@@ -82,8 +86,49 @@ func (c *census) jobs(ctx context.Context) (map[jobKind]int64, error) {
 		return struct{}{}, err
 	}, "SELECT category_id, status, method, COUNT(*) FROM jobs WHERE deleted_at IS NULL GROUP BY category_id, status, method")
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	c.counts, c.generation, c.counted = counts, found[0], began
-	return counts, nil
+	c.counts = counts
+	return counts, c.generation, nil
+}
+
+// stored is the generation that is stored; it is never 0.
+func (c *census) stored(ctx context.Context) (int64, error) {
+	found, err := queryAllSQL(ctx, c.db, scanInto[int64], "SELECT 1 + COALESCE(SUM(generation), 0) FROM generations WHERE name BETWEEN 'jobs 00' AND 'jobs 99'")
+	if err != nil {
+		return 0, err
+	}
+	return found[0], nil
+}
+
+// keepUp forgets what is of another generation, or too old.
+func (c *census) keepUp(generation int64) {
+	if c.generation != generation || time.Since(c.since) >= censusAge {
+		c.generation, c.since, c.counts, c.told = generation, time.Now(), nil, nil
+	}
+}
+
+// statsTell reports whether the statistics have a row of each job that is not
+// deleted, and of no other one that says so. They lack it where the release
+// before, which knew of no such rows, still made or deleted jobs when this
+// one's schema was there; Retention.Purge mends it.
+func (c *census) statsTell(ctx context.Context) (bool, error) {
+	generation, err := c.stored(ctx)
+	if err != nil {
+		return false, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.keepUp(generation); c.told != nil {
+		return *c.told, nil
+	}
+	sums, err := queryAllSQL(ctx, c.db, scanInto[string],
+		"SELECT CONCAT(COUNT(*), ' ', COALESCE(SUM(id), 0)) FROM jobs FORCE INDEX (ix_jobs_live) WHERE deleted_at IS NULL UNION ALL "+
+			"SELECT CONCAT(COUNT(*), ' ', COALESCE(SUM(job_id), 0)) FROM job_stats FORCE INDEX (ix_job_stats_last_run) WHERE deleted = FALSE")
+	if err != nil {
+		return false, err
+	}
+	told := sums[0] == sums[1]
+	c.told = &told
+	return told, nil
 }

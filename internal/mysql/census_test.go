@@ -1,6 +1,7 @@
 package mysql_test
 
 import (
+	"database/sql"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -24,7 +26,7 @@ import (
 var jobWrites = regexp.MustCompile(`(?i)UPDATE jobs (?:FORCE INDEX \(\w+\) )?SET|INSERT INTO jobs\b|DELETE FROM jobs\b|(?:Insert|Update|Delete)\("jobs"\)|Rows\(ctx, tx, "jobs",`)
 
 // Whoever writes jobs and is not listed here: if the number of jobs, a status, a
-// method or a category can change, do it inside changingJobs or call raiseCensus, and add
+// method, a category, a name or the time of the last change can change, do it inside changingJobs or call raiseCensus, and add
 // the change to TestNoInstanceCountsWhatAnotherHasChanged.
 var jobWriters = []string{
 	"advance: Claim raises where it sets a job aside",
@@ -32,7 +34,7 @@ var jobWriters = []string{
 	"applyChange: UpdateJob raises", "writeChanges: UpdateJobs raises",
 	"moveAndDelete: DeleteCategory raises", "stopJob: raises",
 	"judgeJobs: lane alone", "MarkSlow: lane alone",
-	"ChangeSigningKeys: version alone",
+	"ChangeSigningKeys: raises",
 }
 
 func TestEveryWriterOfJobsIsKnown(t *testing.T) {
@@ -111,7 +113,71 @@ func (i instance) counted(when string) string {
 	if answer := strings.Join(got, " "); answer != want {
 		i.t.Errorf("%s: the other instance counts %s, stored are %s", when, answer, want)
 	}
+	i.requirePages(when)
 	return want
+}
+
+// requirePages compares pages, which it reads from places that it remembers,
+// with what is stored.
+func (i instance) requirePages(when string) {
+	i.t.Helper()
+	for sort, order := range map[job.Sort]string{
+		job.SortID: "id", job.SortName: "name_key", job.SortCreatedAt: "created_at, id", job.SortUpdatedAt: "updated_at, id",
+	} {
+		rows, err := i.db.Query("SELECT id FROM jobs WHERE deleted_at IS NULL ORDER BY " + order)
+		if err != nil {
+			i.t.Fatal(err)
+		}
+		stored, err := scanned[int64](rows)
+		if err != nil {
+			i.t.Fatal(err)
+		}
+		for _, descending := range []bool{false, true} {
+			for _, offset := range []int{300, 320, 310, len(stored) - 320, len(stored) - 300} {
+				listed, _, err := i.list.ListJobs(i.t.Context(), job.Filter{Sort: sort, Descending: descending, Offset: offset, Limit: 10}, i.Now())
+				if err != nil {
+					i.t.Fatal(err)
+				}
+				for n, j := range listed {
+					want := stored[offset+n]
+					if descending {
+						want = stored[len(stored)-1-offset-n]
+					}
+					if j.ID != want {
+						i.t.Fatalf("%s: by %s, descending %t, job %d of the list is %d, stored is %d", when, sort, descending, offset+n, j.ID, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+func scanned[T any](rows *sql.Rows) (all []T, err error) {
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var one T
+		if err := rows.Scan(&one); err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, rows.Err()
+}
+
+// crowd stores many jobs, among which those of a test stand.
+func (w *world) crowd(n int, categoryID int64) {
+	w.t.Helper()
+	var values []string
+	var args []any
+	for i := range n {
+		name := fmt.Sprintf("%c crowd %04d", "aF"[i%2], i) // names before and behind those of a test
+		at := noon.Add(time.Duration(i%7-3) * time.Hour)
+		values = append(values, "(?, ?, '', '0 0 1 1 *', 'UTC', ?, 'GET', 'inactive', ?, ?)")
+		args = append(args, name, job.NameKey(name), categoryID, at, at)
+	}
+	w.exec("INSERT INTO jobs (name, name_key, description, cron_pattern, timezone, category_id, method, status, created_at, updated_at) VALUES "+strings.Join(values, ", "), args...)
+	w.exec(`INSERT INTO job_requests (job_id, revision, method, url, timeout_ms, max_redirects, retry_attempts, retry_delay_ms, retry_backoff, overlap_policy, created_at)
+		SELECT id, revision, method, 'https://example.com/', 30000, 0, 0, 0, 'fixed', 'allow', created_at FROM jobs WHERE name LIKE '%crowd%'`)
 }
 
 // Two instances over one database: whatever one of them does, the other, which
@@ -121,6 +187,7 @@ func TestNoInstanceCountsWhatAnotherHasChanged(t *testing.T) {
 	w := newWorld(t)
 	b := instance{w, mysql.NewCategories(w.db), mysql.NewRollups(w.db), mysql.NewJobs(w.db)}
 	other := w.category("Other")
+	w.crowd(900, w.work.ID)
 	existing := w.minutely("Existing", nil)
 	ctx := t.Context()
 	var last job.Job

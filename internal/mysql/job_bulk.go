@@ -196,7 +196,7 @@ func applyChanges(ctx context.Context, tx *sql.Tx, changes []bulkChange, now tim
 	if len(deleted) == 0 {
 		return nil
 	}
-	return forgetSigningKeys(ctx, tx, deleted)
+	return forgetDeleted(ctx, tx, deleted)
 }
 
 func writeChanges(ctx context.Context, tx *sql.Tx, w sameWrite, changes []bulkChange, now time.Time) error {

@@ -83,7 +83,7 @@ func TestManyAreChangedAsOneWouldBe(t *testing.T) {
 	k.exec("UPDATE jobs SET status = 'failed', status_reason = 'too many failures', next_run_at = NULL")
 	none(k.many(job.BulkMove, ids, b.ID))
 	state("failed 4 B 0 too many failures")
-	k.exec("INSERT INTO job_stats (job_id, consecutive_failures) SELECT id, 20 FROM jobs")
+	k.exec("UPDATE job_stats SET consecutive_failures = 20")
 	none(k.many(job.BulkResume, ids, 0))
 	state("active 5 B 12:02 0")
 	if got := k.text("SELECT SUM(consecutive_failures) FROM job_stats"); got != "0" {
@@ -230,7 +230,7 @@ func TestDuplicate(t *testing.T) {
 	in.Timezone, in.MisfirePolicy = new("Asia/Kolkata"), new("skip")
 	source := k.create(in)
 	k.waitingRun(source.ID, "schedule", "success", 1, noon)
-	k.exec("INSERT INTO job_stats (job_id, total_executions) VALUES (?, 7)", source.ID)
+	k.exec("UPDATE job_stats SET total_executions = 7 WHERE job_id = ?", source.ID)
 	k.create(k.input("REPORT COPY 2", source.CategoryID)) // in another case
 	k.dispatched = nil
 

@@ -258,12 +258,17 @@ func insertJobs(ctx context.Context, tx *sql.Tx, seal *sealer, jobs []job.Job) e
 		idByKey[job.NameKey(j.Name)] = j.ID
 	}
 	requests := make([]goqu.Record, len(jobs))
+	made := make([]int64, len(jobs))
 	for i := range jobs {
 		j := &jobs[i]
 		j.ID = idByKey[keys[i]]
+		made[i] = j.ID
 		if requests[i], err = requestRecord(ctx, seal, j.ID, j.Revision, j.Request, j.CreatedAt); err != nil {
 			return err
 		}
+	}
+	if err := listStats(ctx, tx, made); err != nil {
+		return err
 	}
 	return insertRows(ctx, tx, "job_requests", requests, nil)
 }

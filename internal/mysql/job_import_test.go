@@ -129,7 +129,7 @@ func TestImportReplacesAsAnEditDoes(t *testing.T) {
 				VALUES (?, `+trigger+`, ?, `+occurrence+`, 'pending', 1, ?, ?, ?)`, j.ID, at, at, at, at)
 		}
 		k.exec("UPDATE jobs SET status = 'failed', status_reason = 'x', next_run_at = NULL WHERE id = ?", j.ID)
-		k.exec("INSERT INTO job_stats (job_id, consecutive_failures, first_failure_at) VALUES (?, 7, '2026-01-30')", j.ID)
+		k.exec("UPDATE job_stats SET consecutive_failures = 7, first_failure_at = '2026-01-30' WHERE job_id = ?", j.ID)
 	}
 	change := func(name string) job.Input {
 		in := k.input(name, category.ID)

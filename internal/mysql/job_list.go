@@ -37,7 +37,7 @@ func (s *Jobs) chooseJobs(ctx context.Context, filter job.Filter, now time.Time)
 	match := matchJobs(filter)
 	known := counted(filter)
 	if known {
-		if total, err = s.countKnown(ctx, filter); err != nil {
+		if total, match.generation, err = s.countKnown(ctx, filter); err != nil {
 			return nil, 0, err
 		}
 	}
@@ -79,16 +79,16 @@ func byNameInCategory(filter job.Filter) bool {
 	return filter.Sort == job.SortName && filter.CategoryID != 0 && filter.Status == "" && filter.Method == ""
 }
 
-// countKnown counts jobs by what the census counts them by.
-func (s *Jobs) countKnown(ctx context.Context, filter job.Filter) (total int, err error) {
-	counts, err := s.census.jobs(ctx)
+// countKnown counts jobs by what the census counts them by, in a generation.
+func (s *Jobs) countKnown(ctx context.Context, filter job.Filter) (total int, generation int64, err error) {
+	counts, generation, err := s.census.jobs(ctx)
 	for by, n := range counts {
 		if (filter.Status == "" || filter.Status == by.status) && (filter.CategoryID == 0 || filter.CategoryID == by.categoryID) &&
 			(filter.Method == "" || filter.Method == by.method) {
 			total += int(n)
 		}
 	}
-	return total, err
+	return total, generation, err
 }
 
 // inOrder arranges jobs as ids are; one that is gone by now is left out.
@@ -112,6 +112,8 @@ type jobMatch struct {
 	args  []any
 	part  string // what is searched for, folded; "" where nothing is
 	index string // that holds all of where
+	// generation is the one in which the census counted them; 0 where it did not.
+	generation int64
 }
 
 func matchJobs(filter job.Filter) jobMatch {

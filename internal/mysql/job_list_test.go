@@ -97,10 +97,9 @@ func TestListSortsAndPages(t *testing.T) {
 		ids[name] = k.create(k.input(name, category.ID)).ID
 	}
 	k.now = noon
-	stats := "INSERT INTO job_stats (job_id, last_run_at) VALUES (?, ?)"
-	k.exec(stats, ids["d"], noon.Add(-time.Hour))
-	k.exec(stats, ids["b"], noon.Add(-time.Minute))
-	k.exec(stats, ids["a"], nil)
+	stats := "UPDATE job_stats SET last_run_at = ? WHERE job_id = ?"
+	k.exec(stats, noon.Add(-time.Hour), ids["d"])
+	k.exec(stats, noon.Add(-time.Minute), ids["b"])
 	next := "UPDATE jobs SET next_run_at = ? WHERE id = ?"
 	k.exec(next, noon.Add(5*time.Minute), ids["b"])
 	k.waitingRun(ids["b"], "schedule", "queued", 1, noon.Add(2*time.Minute))

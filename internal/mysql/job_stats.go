@@ -61,6 +61,25 @@ func countFinished(ctx context.Context, tx *sql.Tx, held []finishing) error {
 	return err
 }
 
+// listStats gives jobs their rows of statistics, by which lists in the order of
+// the last run find those that never ran, too.
+func listStats(ctx context.Context, tx *sql.Tx, jobIDs []int64) error {
+	args := ids(jobIDs, func(id int64) int64 { return id })
+	_, err := execSQL(ctx, tx, "INSERT INTO job_stats (job_id) VALUES "+tuples(len(args), 1)+" ON DUPLICATE KEY UPDATE job_id = VALUES(job_id)", args...)
+	return err
+}
+
+// unlistStats notes with the statistics of jobs that these are deleted. Runs of
+// theirs that end later are counted all the same.
+func unlistStats(ctx context.Context, tx *sql.Tx, jobIDs []int64) error {
+	var args []any
+	for _, id := range ids(jobIDs, func(id int64) int64 { return id }) {
+		args = append(args, id, true)
+	}
+	_, err := execSQL(ctx, tx, "INSERT INTO job_stats (job_id, deleted) VALUES "+tuples(len(args)/2, 2)+" ON DUPLICATE KEY UPDATE deleted = TRUE", args...)
+	return err
+}
+
 func (c *jobCounts) add(f finishing) {
 	step := execution.Pace(f.Attempt.EndedAt.Sub(f.Attempt.StartedAt))
 	if c.pace*step < 0 {

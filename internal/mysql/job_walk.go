@@ -21,12 +21,17 @@ type stretch struct {
 	id     string
 	picks  string     // the id of the job; "" is j.id
 	status job.Status // of all its jobs, where they have one in common
+	// steady is where its order and its jobs change with the generation of the
+	// jobs alone, so that places in it can be remembered.
+	steady bool
+	// few is where it is counted to know how many the other part holds.
+	few bool
 }
 
 // walkJobs reads a page of jobs by walking indexes in its order. match holds
 // for many of them, total.
 func (s *Jobs) walkJobs(ctx context.Context, filter job.Filter, match jobMatch, total int, now time.Time) ([]int64, error) {
-	whole := stretch{from: "jobs j FORCE INDEX (ix_jobs_live)", where: "TRUE", id: "j.id"}
+	whole := stretch{from: "jobs j FORCE INDEX (ix_jobs_live)", where: "TRUE", id: "j.id", steady: true}
 	switch filter.Sort {
 	case job.SortName:
 		// Unique, so it needs no id; NULL exactly where the job is deleted.
@@ -42,26 +47,38 @@ func (s *Jobs) walkJobs(ctx context.Context, filter job.Filter, match jobMatch, 
 	case job.SortStatus:
 		return s.walkStretches(ctx, filter, match, byStatus(filter), total)
 	case job.SortLastRunAt:
-		ran := stretch{
-			from:  "job_stats s FORCE INDEX (ix_job_stats_last_run) STRAIGHT_JOIN jobs j FORCE INDEX (ix_jobs_live) ON j.id = s.job_id",
-			where: "s.last_run_at IS NOT NULL", key: "s.last_run_at", id: "s.job_id",
-		}
-		if !match.narrow() {
-			// The few deleted ones are told by themselves: looking up every job
-			// that the page lies behind takes ten times as long.
-			ran.from = "job_stats s FORCE INDEX (ix_job_stats_last_run) LEFT JOIN (SELECT DISTINCT g.id FROM jobs g FORCE INDEX (ix_jobs_live) " +
-				"WHERE g.deleted_at IS NOT NULL) AS d ON d.id = s.job_id"
-			ran.where, ran.live, ran.picks = "s.last_run_at IS NOT NULL AND d.id IS NULL", true, "s.job_id"
-		}
-		return s.walkStretches(ctx, filter, match, []stretch{
-			ran,
-			{from: "jobs j FORCE INDEX (ix_jobs_live) LEFT JOIN job_stats s ON s.job_id = j.id", where: "s.last_run_at IS NULL", id: "j.id"},
-		}, total)
+		return s.walkLastRuns(ctx, filter, match, total)
 	case job.SortNextRunAt:
 		return s.walkNextRuns(ctx, filter, match, total, now)
 	default:
 	}
-	return s.readNearer(ctx, filter, match, whole, filter.Offset, min(filter.Limit, total-filter.Offset), total)
+	return s.readNearest(ctx, filter, match, whole, filter.Offset, min(filter.Limit, total-filter.Offset), total)
+}
+
+// walkLastRuns walks jobs in the order of their last run; those that never ran
+// come last.
+func (s *Jobs) walkLastRuns(ctx context.Context, filter job.Filter, match jobMatch, total int) ([]int64, error) {
+	ran := stretch{
+		from:  "job_stats s FORCE INDEX (ix_job_stats_last_run) STRAIGHT_JOIN jobs j FORCE INDEX (ix_jobs_live) ON j.id = s.job_id",
+		where: "s.deleted = FALSE AND s.last_run_at IS NOT NULL", key: "s.last_run_at", id: "s.job_id",
+	}
+	never := stretch{from: "jobs j FORCE INDEX (ix_jobs_live) LEFT JOIN job_stats s ON s.job_id = j.id", where: "s.last_run_at IS NULL", id: "j.id"}
+	if filter.Offset < deepPage {
+		return s.walkStretches(ctx, filter, match, []stretch{ran, never}, total)
+	}
+	told, err := s.census.statsTell(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if told {
+		never.from, never.where, never.id, never.few = ran.from, "s.deleted = FALSE AND s.last_run_at IS NULL", "s.job_id", true
+		if !match.narrow() {
+			const alone = "job_stats s FORCE INDEX (ix_job_stats_last_run)"
+			ran.from, ran.live, ran.picks = alone, true, "s.job_id"
+			never.from, never.live, never.picks = alone, true, "s.job_id"
+		}
+	}
+	return s.walkDeep(ctx, filter, match, []stretch{ran, never}, total)
 }
 
 // byStatus is one stretch for each status, in the order of their names.
@@ -75,7 +92,7 @@ func byStatus(filter job.Filter) []stretch {
 	}
 	all := make([]stretch, len(statuses))
 	for i, status := range statuses {
-		all[i] = stretch{from: "jobs j FORCE INDEX (ix_jobs_status)", where: "j.status = ?", args: []any{string(status)}, id: "j.id", status: status}
+		all[i] = stretch{from: "jobs j FORCE INDEX (ix_jobs_status)", where: "j.status = ?", args: []any{string(status)}, id: "j.id", status: status, steady: true}
 	}
 	return all
 }
@@ -91,18 +108,51 @@ func (p stretch) condition(match jobMatch) (string, []any) {
 
 // readStretch reads some ids of a stretch.
 func (s *Jobs) readStretch(ctx context.Context, filter job.Filter, match jobMatch, part stretch, offset, limit int) ([]int64, error) {
+	read, err := s.readFrom(ctx, filter.Descending, match, part, nil, offset, limit)
+	return jobIDs(read), err
+}
+
+func jobIDs(read []standing) []int64 {
+	var all []int64
+	for _, one := range read {
+		all = append(all, one.jobID)
+	}
+	return all
+}
+
+// readFrom reads some jobs of a stretch, in either direction, from a place in it
+// or, where that is nil, from an end.
+func (s *Jobs) readFrom(ctx context.Context, descending bool, match jobMatch, part stretch, from *standing, offset, limit int) ([]standing, error) {
 	all, args := part.condition(match)
-	way := " ASC"
-	if filter.Descending {
-		way = " DESC"
+	args = slices.Concat(part.args, args)
+	way, beyond := " ASC", ">"
+	if descending {
+		way, beyond = " DESC", "<"
 	}
-	order := part.id + way
+	order, columns := part.id+way, part.id
 	if part.key != "" {
-		order = part.key + way + ", " + order
+		order, columns = part.key+way+", "+order, part.key+", "+part.id
 	}
-	return queryAllSQL(ctx, s.db, scanInto[int64],
-		"SELECT "+cmp.Or(part.picks, "j.id")+" FROM "+part.from+" WHERE "+part.where+" AND "+all+" ORDER BY "+order+" LIMIT ? OFFSET ?",
-		slices.Concat(part.args, args, []any{limit, offset})...)
+	switch {
+	case from == nil:
+	case part.key == "":
+		all, args = all+" AND "+part.id+" "+beyond+"= ?", append(args, from.id)
+	default:
+		all += " AND " + part.key + " " + beyond + "= ? AND (" + part.key + " " + beyond + " ? OR " + part.id + " " + beyond + "= ?)"
+		args = append(args, from.key, from.key, from.id)
+	}
+	return queryAllSQL(ctx, s.db, func(rows *sql.Rows) (one standing, err error) {
+		targets := []any{&one.jobID, &one.id}
+		if part.key != "" {
+			targets = []any{&one.jobID, &one.key, &one.id}
+		}
+		err = rows.Scan(targets...)
+		if text, ok := one.id.([]byte); ok {
+			one.id = string(text) // as bytes it would be compared as such
+		}
+		return one, err
+	}, "SELECT "+cmp.Or(part.picks, "j.id")+", "+columns+" FROM "+part.from+" WHERE "+part.where+" AND "+all+" ORDER BY "+order+" LIMIT ? OFFSET ?",
+		append(args, limit, offset)...)
 }
 
 // deepPage is the offset from which stretches are counted before they are read.
@@ -137,25 +187,35 @@ func (s *Jobs) walkStretches(ctx context.Context, filter job.Filter, match jobMa
 	return ids, nil
 }
 
-// walkDeep is walkStretches for a page that lies deep: it is read from the
-// nearer end of each stretch. The last stretch holds what the others leave.
+// walkDeep is walkStretches for a page that lies deep: each stretch is read from
+// the nearest place that is known. One of them holds what the others leave: the
+// last, unless that has few.
 func (s *Jobs) walkDeep(ctx context.Context, filter job.Filter, match jobMatch, parts []stretch, total int) ([]int64, error) {
+	sizes := make([]int, len(parts))
+	rest := len(parts) - 1
+	if parts[rest].few {
+		rest = 0
+	}
+	for i, part := range parts {
+		if i == rest {
+			continue
+		}
+		var err error
+		if sizes[i], err = s.countPart(ctx, filter, match, part); err != nil {
+			return nil, err
+		}
+		total -= sizes[i]
+	}
+	sizes[rest] = max(0, total)
 	var ids []int64
 	offset := filter.Offset
 	for i, part := range parts {
-		n := total
-		if i < len(parts)-1 {
-			var err error
-			if n, err = s.countPart(ctx, filter, match, part); err != nil {
-				return nil, err
-			}
-		}
-		total -= n
+		n := sizes[i]
 		if offset >= n {
 			offset -= n
 			continue
 		}
-		found, err := s.readNearer(ctx, filter, match, part, offset, min(filter.Limit-len(ids), n-offset), n)
+		found, err := s.readNearest(ctx, filter, match, part, offset, min(filter.Limit-len(ids), n-offset), n)
 		if err != nil {
 			return nil, err
 		}
@@ -167,16 +227,52 @@ func (s *Jobs) walkDeep(ctx context.Context, filter job.Filter, match jobMatch, 
 	return ids, nil
 }
 
-// readNearer reads some ids, all of them there, of a stretch that holds n jobs,
-// from its nearer end.
-func (s *Jobs) readNearer(ctx context.Context, filter job.Filter, match jobMatch, part stretch, offset, limit, n int) ([]int64, error) {
-	if offset <= n/2 {
-		return s.readStretch(ctx, filter, match, part, offset, limit)
+// worthLearning is how many jobs must have been passed over for a place to be
+// worth remembering.
+const worthLearning = 200
+
+// readNearest reads some ids, all of them there, of a stretch that holds n jobs,
+// from the nearest end, or from a place that is known and nearer.
+func (s *Jobs) readNearest(ctx context.Context, filter job.Filter, match jobMatch, part stretch, offset, limit, n int) ([]int64, error) {
+	lo := offset // in ascending order
+	if filter.Descending {
+		lo = n - offset - limit
 	}
-	filter.Descending = !filter.Descending
-	ids, err := s.readStretch(ctx, filter, match, part, n-offset-limit, limit)
-	slices.Reverse(ids)
-	return ids, err
+	hi := lo + limit
+	var before, behind *standing
+	remembered := part.steady && match.generation != 0
+	list := listOf(filter, part)
+	if remembered {
+		before, behind = s.places.around(match.generation, list, lo, hi)
+	}
+	up, down := lo, n-hi // how many are passed over
+	if before != nil {
+		up = lo - before.rank
+	}
+	if behind != nil {
+		down = behind.rank - hi + 1
+	}
+	descending, from, skipped := false, before, up
+	if down < up {
+		descending, from, skipped = true, behind, down
+	}
+	read, err := s.readFrom(ctx, descending, match, part, from, skipped, limit)
+	if err != nil {
+		return nil, err
+	}
+	if descending {
+		slices.Reverse(read)
+	}
+	if remembered && skipped >= worthLearning && limit > 0 && len(read) == limit {
+		first, last := read[0], read[limit-1]
+		first.rank, last.rank = lo, hi-1
+		s.places.learn(match.generation, list, first, last)
+	}
+	ids := jobIDs(read)
+	if filter.Descending {
+		slices.Reverse(ids)
+	}
+	return ids, nil
 }
 
 // countPart is countStretch, by the census where that knows.
@@ -185,7 +281,8 @@ func (s *Jobs) countPart(ctx context.Context, filter job.Filter, match jobMatch,
 		return s.countStretch(ctx, match, part)
 	}
 	filter.Status = part.status
-	return s.countKnown(ctx, filter)
+	n, _, err := s.countKnown(ctx, filter)
+	return n, err
 }
 
 func (s *Jobs) countStretch(ctx context.Context, match jobMatch, part stretch) (int, error) {
@@ -217,7 +314,7 @@ func (s *Jobs) walkNextRuns(ctx context.Context, filter job.Filter, match jobMat
 		return nil, err
 	}
 	first := stretch{from: "jobs j FORCE INDEX (ix_jobs_next_run)", where: "j.next_run_at IS NOT NULL", key: "j.next_run_at", id: "j.id", live: true}
-	last := stretch{from: "jobs j FORCE INDEX (ix_jobs_next_run)", where: "j.next_run_at IS NULL", id: "j.id"}
+	last := stretch{from: "jobs j FORCE INDEX (ix_jobs_next_run)", where: "j.next_run_at IS NULL", id: "j.id", few: true}
 	if len(ahead) == 0 {
 		return s.walkStretches(ctx, filter, match, []stretch{first, last}, total)
 	}

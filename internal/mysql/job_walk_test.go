@@ -49,8 +49,24 @@ func TestDeepPagesOfJobsArePartsOfTheWholeList(t *testing.T) {
 		}
 		return ids
 	}
-	// leastDeep is the least offset that is read in the deep way.
-	const leastDeep = 1000
+	t.Run("with jobs that the statistics lack", func(t *testing.T) { requireDeepPages(t, list, category) })
+	for range planJobs / 500 {
+		if _, err := mysql.NewRetention(db).Purge(t.Context(), noon, mysql.Keep{Days: 3650, Runs: 100}, func() bool { return true }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var wrong int
+	if err := db.QueryRow(`SELECT COUNT(*) FROM jobs j LEFT JOIN job_stats s ON s.job_id = j.id
+		WHERE s.job_id IS NULL OR s.deleted <> (j.deleted_at IS NOT NULL)`).Scan(&wrong); err != nil || wrong > 0 {
+		t.Fatalf("the walk of the purge leaves %d jobs without their statistics (%v)", wrong, err)
+	}
+	t.Run("with statistics of all", func(t *testing.T) { requireDeepPages(t, list, category) })
+}
+
+// leastDeep is the least offset that is read in the deep way.
+const leastDeep = 1000
+
+func requireDeepPages(t *testing.T, list func(job.Filter) []int64, category int64) {
 	for _, sort := range []job.Sort{job.SortID, job.SortName, job.SortStatus, job.SortCreatedAt, job.SortUpdatedAt, job.SortNextRunAt, job.SortLastRunAt} {
 		for _, filter := range []job.Filter{
 			{},

@@ -18,16 +18,19 @@ import (
 type Jobs struct {
 	db     *sql.DB
 	census *census
+	places *places
 	ring   *secret.Ring
 }
 
 // NewJobs makes a store on a pool that Open made. It has no key: secrets are
 // neither stored nor opened.
-func NewJobs(db *sql.DB) *Jobs { return &Jobs{db: db, census: &census{db: db}} }
+func NewJobs(db *sql.DB) *Jobs {
+	return &Jobs{db: db, census: &census{db: db}, places: &places{}}
+}
 
 // WithKeys is the store with keys for secrets.
 func (s *Jobs) WithKeys(ring *secret.Ring) *Jobs {
-	return &Jobs{db: s.db, census: s.census, ring: ring}
+	return &Jobs{db: s.db, census: s.census, places: s.places, ring: ring}
 }
 
 // GetJob reads a job that is not deleted.
@@ -77,6 +80,9 @@ func insertJob(ctx context.Context, tx *sql.Tx, seal *sealer, j job.Job) (int64,
 	id, err := insertID(ctx, tx, dialect.Insert("jobs").Rows(jobRecord(j)))
 	if err != nil {
 		return 0, nameTaken(err, "job")
+	}
+	if err := listStats(ctx, tx, []int64{id}); err != nil {
+		return 0, err
 	}
 	return id, insertRequest(ctx, tx, seal, id, j.Revision, j.Request, j.CreatedAt)
 }
@@ -201,9 +207,18 @@ func applyChange(ctx context.Context, tx *sql.Tx, seal *sealer, change job.Chang
 		return forgetFailures(ctx, tx, []int64{j.ID})
 	}
 	if change.Delete {
-		return forgetSigningKeys(ctx, tx, []int64{j.ID})
+		return forgetDeleted(ctx, tx, []int64{j.ID})
 	}
 	return nil
+}
+
+// forgetDeleted removes what deleted jobs no longer need, and takes them off the
+// lists by their runs.
+func forgetDeleted(ctx context.Context, tx *sql.Tx, jobIDs []int64) error {
+	if err := forgetSigningKeys(ctx, tx, jobIDs); err != nil {
+		return err
+	}
+	return unlistStats(ctx, tx, jobIDs)
 }
 
 // forgetFailures starts the count of failures in a row of jobs anew.

@@ -490,8 +490,8 @@ func TestRestartOfAFailedJob(t *testing.T) {
 	k := newKeeper(t)
 	j := k.create(k.input("Failing", k.category("Reports").ID))
 	k.exec("UPDATE jobs SET status = 'failed', status_reason = '20 failures in a row', next_run_at = NULL, version = 2 WHERE id = ?", j.ID)
-	k.exec(`INSERT INTO job_stats (job_id, total_executions, success_count, failed_count, consecutive_failures, first_failure_at, last_run_at, last_status)
-		VALUES (?, 30, 10, 20, 20, ?, ?, 'failed')`, j.ID, noon, noon)
+	k.exec(`UPDATE job_stats SET total_executions = 30, success_count = 10, failed_count = 20, consecutive_failures = 20, first_failure_at = ?, last_run_at = ?,
+		last_status = 'failed' WHERE job_id = ?`, noon, noon, j.ID)
 	if read, err := k.jobs.Get(t.Context(), j.ID); err != nil || read.StatusReason != "20 failures in a row" ||
 		!cmp.Equal(read.Stats, job.Stats{TotalExecutions: 30, SuccessCount: 10, ConsecutiveFailures: 20, LastRunAt: &noon, LastStatus: "failed"}) {
 		t.Errorf("before: %+v, %v", read, err)

@@ -70,6 +70,9 @@ func (s *Retention) Purge(ctx context.Context, now time.Time, keep Keep, more fu
 	if err != nil {
 		return 0, translate(err)
 	}
+	if err := s.mendStats(ctx, walked); err != nil {
+		return 0, translate(err)
+	}
 	if err := s.expireSummaries(ctx, walked, now, keep, more); err != nil {
 		return 0, translate(err)
 	}
@@ -93,6 +96,38 @@ func (s *Retention) Purge(ctx context.Context, now time.Time, keep Keep, more fu
 		}
 	}
 	return removed, inOne(ctx, s.db, "INSERT INTO upkeep (name, position) VALUES (?, ?) ON DUPLICATE KEY UPDATE position = VALUES(position)", purgeWalk, last)
+}
+
+// mendStats makes the statistics tell again which of a stretch of jobs there are: the
+// release before, which may still run beside this one's schema, does not see to it.
+func (s *Retention) mendStats(ctx context.Context, jobs []int64) error {
+	if len(jobs) == 0 {
+		return nil
+	}
+	type wrong struct {
+		id      int64
+		deleted bool
+	}
+	found, err := queryAllSQL(ctx, s.db, func(rows *sql.Rows) (w wrong, err error) {
+		err = rows.Scan(&w.id, &w.deleted)
+		return w, err
+	}, "SELECT j.id, j.deleted_at IS NOT NULL FROM jobs j FORCE INDEX (PRIMARY) LEFT JOIN job_stats s ON s.job_id = j.id WHERE j.id BETWEEN ? AND ?"+
+		" AND (s.job_id IS NULL OR s.deleted <> (j.deleted_at IS NOT NULL))", jobs[0], jobs[len(jobs)-1])
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	var missing, gone []int64
+	for _, w := range found {
+		if missing = append(missing, w.id); w.deleted {
+			gone = append(gone, w.id) // which it stays
+		}
+	}
+	return changingJobs(ctx, s.db, func(tx *sql.Tx) error {
+		if err := listStats(ctx, tx, missing); err != nil || len(gone) == 0 {
+			return err
+		}
+		return unlistStats(ctx, tx, gone)
+	})
 }
 
 // agedJobs finds the jobs that have executions older than what is kept, and

@@ -183,7 +183,7 @@ func (s *Rollups) UnderWay(ctx context.Context, jobID int64, from, to, now time.
 // Counts counts jobs and categories.
 func (s *Rollups) Counts(ctx context.Context) (job.Counts, error) {
 	var counts job.Counts
-	jobs, err := s.census.jobs(ctx)
+	jobs, _, err := s.census.jobs(ctx)
 	if err != nil {
 		return counts, translate(err)
 	}
