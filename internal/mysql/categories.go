@@ -21,7 +21,7 @@ type Categories struct {
 }
 
 // NewCategories makes a store on a pool that Open made.
-func NewCategories(db *sql.DB) *Categories { return &Categories{db: db, census: &census{db: db}} }
+func NewCategories(db *sql.DB) *Categories { return &Categories{db: db, census: newCensus(db)} }
 
 var _ job.CategoryStore = (*Categories)(nil)
 

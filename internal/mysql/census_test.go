@@ -26,7 +26,7 @@ import (
 var jobWrites = regexp.MustCompile(`(?i)UPDATE jobs (?:FORCE INDEX \(\w+\) )?SET|INSERT INTO jobs\b|DELETE FROM jobs\b|(?:Insert|Update|Delete)\("jobs"\)|Rows\(ctx, tx, "jobs",`)
 
 // Whoever writes jobs and is not listed here: if the number of jobs, a status, a
-// method, a category, a name or the time of the last change can change, do it inside changingJobs or call raiseCensus, and add
+// method, a category, a name or the time of the last change can change, do it inside changingJobs or call raise, and add
 // the change to TestNoInstanceCountsWhatAnotherHasChanged.
 var jobWriters = []string{
 	"advance: Claim raises where it sets a job aside",

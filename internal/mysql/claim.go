@@ -93,7 +93,7 @@ func claimPlanned(ctx context.Context, tx *sql.Tx, due []dueRow, request dispatc
 	if result.Waiting, err = insertOccurrences(ctx, tx, due, request, result); err != nil || result.SetAside == 0 {
 		return err
 	}
-	return raiseCensus(ctx, tx)
+	return raise(ctx, tx, jobsChanged)
 }
 
 // lockDue reads due jobs under an exclusive lock. SKIP LOCKED is a hint: the

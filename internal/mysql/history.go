@@ -14,10 +14,15 @@ import (
 )
 
 // History reads executions for people.
-type History struct{ db *sql.DB }
+type History struct {
+	db   *sql.DB
+	days kept[[]dayCount]
+}
 
 // NewHistory makes a reader on a pool that Open made.
-func NewHistory(db *sql.DB) *History { return &History{db: db} }
+func NewHistory(db *sql.DB) *History {
+	return &History{db: db, days: kept[[]dayCount]{of: daysCounted, read: readDays}}
+}
 
 var executionTable = goqu.T("e")
 

@@ -33,10 +33,8 @@ func (s *History) CountDays(ctx context.Context, now time.Time, more func() bool
 		return 0, translate(err)
 	}
 	first, end := oldest[0].Truncate(dayLength), utc(now).Add(-dayRests).Truncate(dayLength)
-	for _, gone := range []string{"DELETE FROM history_days WHERE day < ?", "DELETE FROM history_hours WHERE hour < ?"} {
-		if _, err := execSQL(ctx, s.db, gone, first); err != nil {
-			return 0, translate(err)
-		}
+	if err := s.forgetDays(ctx, first); err != nil {
+		return 0, translate(err)
 	}
 	newest, err := queryAllSQL(ctx, s.db, scanInto[sql.NullTime], "SELECT MAX(day) FROM history_days")
 	if err != nil {
@@ -70,6 +68,22 @@ func (s *History) CountDays(ctx context.Context, now time.Time, more func() bool
 		counted++
 	}
 	return counted, nil
+}
+
+// forgetDays forgets the counts of days before the history begins.
+func (s *History) forgetDays(ctx context.Context, first time.Time) error {
+	there, err := queryAllSQL(ctx, s.db, scanInto[bool], "SELECT EXISTS (SELECT 1 FROM history_days WHERE day < ?)", first)
+	if err != nil || !there[0] {
+		return err
+	}
+	return inTx(ctx, s.db, func(tx *sql.Tx) error {
+		for _, gone := range []string{"DELETE FROM history_hours WHERE hour < ?", "DELETE FROM history_days WHERE day < ?"} {
+			if _, err := execSQL(ctx, tx, gone, first); err != nil {
+				return err
+			}
+		}
+		return raise(ctx, tx, daysCounted)
+	})
 }
 
 // countDay counts one day, unless it holds too much for that.
@@ -124,9 +138,27 @@ func (s *History) countDay(ctx context.Context, day time.Time) (fits bool, err e
 				return err
 			}
 		}
-		_, err = execSQL(ctx, tx, "UPDATE upkeep SET position = ? WHERE name = ?", day.Unix(), daysWalk)
-		return err
+		if _, err = execSQL(ctx, tx, "UPDATE upkeep SET position = ? WHERE name = ?", day.Unix(), daysWalk); err != nil {
+			return err
+		}
+		return raise(ctx, tx, daysCounted)
 	})
+}
+
+// dayCount is how many executions of a kind a day holds.
+type dayCount struct {
+	day     time.Time
+	status  execution.Status
+	trigger execution.Trigger
+	n       int64
+}
+
+// readDays reads what all days hold, in their order.
+func readDays(ctx context.Context, db *sql.DB) ([]dayCount, error) {
+	return queryAllSQL(ctx, db, func(rows *sql.Rows) (d dayCount, err error) {
+		err = rows.Scan(&d.day, &d.status, &d.trigger, &d.n)
+		return d, err
+	}, "SELECT day, status, trigger_type, executions FROM history_days ORDER BY day")
 }
 
 // slice is a part of the history that is counted as a whole: from begin to
@@ -142,11 +174,7 @@ const skipFrom = 1000
 
 // skip replaces the listing's offset by a later beginning and a small offset.
 // found is false where the offset lies too deep in what is not counted.
-func (s *History) skip(ctx context.Context, l listing) (_ listing, found bool, err error) {
-	parts, err := s.slicesOf(ctx, l)
-	if err != nil {
-		return l, false, err
-	}
+func (s *History) skip(ctx context.Context, l listing, parts []slice) (_ listing, found bool, err error) {
 	left := int64(l.q.Offset)
 	for _, part := range parts {
 		if !l.holds(part) {
@@ -183,18 +211,19 @@ func (s *History) skip(ctx context.Context, l listing) (_ listing, found bool, e
 // slicesOf divides the history into days that are counted and what lies on
 // either side of them, in the order of the page.
 func (s *History) slicesOf(ctx context.Context, l listing) ([]slice, error) {
-	of, args := l.countedBy()
-	days, err := queryAllSQL(ctx, s.db, func(rows *sql.Rows) (d slice, err error) {
-		err = rows.Scan(&d.begin, &d.n)
-		d.end, d.known = d.begin.Add(dayLength), true
-		return d, err
-	}, "SELECT day, SUM(CASE WHEN "+of+" THEN executions ELSE 0 END) FROM history_days GROUP BY day ORDER BY day", args...)
+	counts, _, err := s.days.get(ctx, s.db)
 	if err != nil {
 		return nil, err
 	}
 	var all []slice
 	edge := time.Time{} // the end of what the slices so far cover
-	for _, d := range days {
+	for i := 0; i < len(counts); {
+		d := slice{begin: counts[i].day, end: counts[i].day.Add(dayLength), known: true}
+		for ; i < len(counts) && counts[i].day.Equal(d.begin); i++ {
+			if l.asksFor(counts[i]) {
+				d.n += counts[i].n
+			}
+		}
 		if !d.begin.Equal(edge) {
 			all = append(all, slice{begin: edge, end: d.begin})
 		}
@@ -205,6 +234,20 @@ func (s *History) slicesOf(ctx context.Context, l listing) ([]slice, error) {
 		slices.Reverse(all)
 	}
 	return all, nil
+}
+
+// known is how many executions, at least, the days that are counted hold of the
+// listing. Those that had not ended when their day was counted may have since.
+func (l listing) known(parts []slice) (n int64) {
+	if l.q.Status != "" && !l.q.Status.Terminal() {
+		return 0
+	}
+	for _, part := range parts {
+		if part.known && l.holds(part) && l.holdsAll(part) {
+			n += part.n
+		}
+	}
+	return n
 }
 
 // holds reports whether any of the slice can be asked for, holdsAll whether
@@ -263,6 +306,11 @@ func (s *History) countSlice(ctx context.Context, l listing, part slice, most in
 		return 0, err
 	}
 	return all[0], nil
+}
+
+// asksFor reports whether the listing asks for a kind of executions.
+func (l listing) asksFor(kind dayCount) bool {
+	return (l.q.Status == "" || kind.status == l.q.Status) && (l.q.Trigger == "" || kind.trigger == l.q.Trigger)
 }
 
 // countedBy is what the listing asks of what days and hours are counted by.

@@ -32,17 +32,25 @@ func (s *History) List(ctx context.Context, q execution.Query) (execution.Page, 
 	if err != nil || none {
 		return execution.Page{}, translate(err)
 	}
-	counted, stopped, err := s.count(ctx, l)
-	if err != nil {
-		return execution.Page{}, translate(err)
+	var parts []slice
+	if l.skippable() {
+		if parts, err = s.slicesOf(ctx, l); err != nil {
+			return execution.Page{}, translate(err)
+		}
+	}
+	counted, stopped := int64(maxCounted), true
+	if l.known(parts) <= maxCounted {
+		if counted, stopped, err = s.count(ctx, l); err != nil {
+			return execution.Page{}, translate(err)
+		}
 	}
 	page := execution.Page{Total: counted, TotalIsLowerBound: stopped}
 	if q.After == nil && !stopped && int64(q.Offset) >= counted {
 		return page, nil
 	}
-	if stopped && q.After == nil && q.Offset >= skipFrom && l.skippable() {
+	if stopped && q.After == nil && q.Offset >= skipFrom && parts != nil {
 		var reachable bool
-		if l, reachable, err = s.skip(ctx, l); err != nil {
+		if l, reachable, err = s.skip(ctx, l, parts); err != nil {
 			return execution.Page{}, translate(err)
 		}
 		page.TooDeep = !reachable

@@ -227,7 +227,7 @@ func (s *Executions) stopJob(ctx context.Context, now time.Time, id int64, versi
 		}); err != nil {
 			return err
 		}
-		return raiseCensus(ctx, tx)
+		return raise(ctx, tx, jobsChanged)
 	})
 }
 

@@ -25,7 +25,7 @@ type Jobs struct {
 // NewJobs makes a store on a pool that Open made. It has no key: secrets are
 // neither stored nor opened.
 func NewJobs(db *sql.DB) *Jobs {
-	return &Jobs{db: db, census: &census{db: db}, places: &places{}}
+	return &Jobs{db: db, census: newCensus(db), places: &places{}}
 }
 
 // WithKeys is the store with keys for secrets.

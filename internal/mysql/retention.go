@@ -256,7 +256,10 @@ func (s *Retention) removeBatch(ctx context.Context, batch []old, entry func(int
 		}
 		_, err = execSQL(ctx, tx, "INSERT INTO job_stats (job_id, purged_before) VALUES "+tuples(len(purged), 2)+
 			" ON DUPLICATE KEY UPDATE purged_before = GREATEST(COALESCE(purged_before, VALUES(purged_before)), VALUES(purged_before))", stats...)
-		if err != nil || entry == nil {
+		if err != nil {
+			return err
+		}
+		if err := raise(ctx, tx, daysCounted); err != nil || entry == nil {
 			return err
 		}
 		return record(ctx, tx, entry(removed))

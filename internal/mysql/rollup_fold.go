@@ -19,7 +19,7 @@ type Rollups struct {
 }
 
 // NewRollups makes a store on a pool that Open made.
-func NewRollups(db *sql.DB) *Rollups { return &Rollups{db: db, census: &census{db: db}} }
+func NewRollups(db *sql.DB) *Rollups { return &Rollups{db: db, census: newCensus(db)} }
 
 // Bounds of one transaction of Fold. A row holds what one transaction ended,
 // which mostly is 50 executions.

@@ -54,7 +54,7 @@ func (s *Jobs) ChangeSigningKeys(ctx context.Context, id int64, now time.Time, d
 		if _, err := execSQL(ctx, tx, "UPDATE jobs SET version = version + 1, updated_at = ? WHERE id = ?", utc(now), id); err != nil {
 			return err
 		}
-		if err := raiseCensus(ctx, tx); err != nil {
+		if err := raise(ctx, tx, jobsChanged); err != nil {
 			return err
 		}
 		entry := audit.Entry{Entity: audit.Job, EntityID: id, EntityName: names[0]}
