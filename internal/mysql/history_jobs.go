@@ -16,8 +16,10 @@ type jobRestriction struct {
 	// failures are conditions on e alone, where neither is the case: few of the
 	// executions are read for the text of their error.
 	failures conditions
-	index    string // of j, where its rows come first
-	nobody   bool   // no job fulfils it
+	// failed is where only such executions can fulfil it that are no success.
+	failed bool
+	index  string // of j, where its rows come first
+	nobody bool   // no job fulfils it
 	// orError lets executions in whose error holds the text, whatever their job.
 	orError bool
 	part    string
@@ -51,6 +53,9 @@ func (s *History) restrictJobs(ctx context.Context, q execution.Query) (r jobRes
 	switch {
 	case err != nil:
 		return r, err
+	case r.orError && len(found) == 0:
+		r.failed = true
+		r.failures.add(errorHolds, r.part)
 	case r.orError && len(found) <= maxNamedJobs:
 		r.failures = namedOrError(found, r.part)
 	case len(found) == 0:
@@ -72,10 +77,8 @@ const (
 // error holds a text: no success has one. That is said by itself, for an index
 // tells it, and engines then read the rows of the others alone.
 func namedOrError(jobs []int64, part string) (c conditions) {
-	named, args := "FALSE", ids(jobs, func(id int64) int64 { return id })
-	if len(args) > 0 {
-		named = "e.job_id IN (" + placeholders(len(args)) + ")"
-	}
+	args := ids(jobs, func(id int64) int64 { return id })
+	named := "e.job_id IN (" + placeholders(len(args)) + ")"
 	c.add("("+named+" OR e.status <> 'success')", args...)
 	c.add("("+named+" OR e.status <> 'success' AND "+errorHolds+")", append(args, part)...)
 	return c

@@ -172,8 +172,11 @@ func (l listing) index() string {
 // kinds are the statuses and triggers that are asked for.
 func (l listing) kinds() (statuses []execution.Status, triggers []execution.Trigger) {
 	statuses, triggers = execution.Statuses, execution.Triggers
-	if l.q.Status != "" {
+	switch {
+	case l.q.Status != "":
 		statuses = []execution.Status{l.q.Status}
+	case l.job.failed: // a success has no error
+		statuses = slices.DeleteFunc(slices.Clone(statuses), func(s execution.Status) bool { return s == execution.Success })
 	}
 	if l.q.Trigger != "" {
 		triggers = []execution.Trigger{l.q.Trigger}
