@@ -10,6 +10,7 @@ package audit
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -85,6 +86,18 @@ const (
 
 // Entities are all of them.
 var Entities = []Entity{User, Session, Token, Category, Job, Secret, History, Log}
+
+// Of is the kind of thing that an action is done to: each has one.
+func (a Action) Of() Entity {
+	switch a {
+	case LoginFailed, PasswordFailed, Register, ProfileUpdate, PasswordChange:
+		return User
+	case Login, Logout, RefreshReused, SessionEnd:
+		return Session
+	}
+	kind, _, _ := strings.Cut(string(a), ".")
+	return Entity(kind)
+}
 
 // Actor is who asks, in which request.
 type Actor struct {

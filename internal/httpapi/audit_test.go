@@ -120,6 +120,9 @@ func (h *house) entries() []string {
 			h.t.Fatal(err)
 		}
 		all = append(all, action+" "+entity)
+		if of := audit.Action(action).Of(); string(of) != entity {
+			h.t.Errorf("%s was done to a %s; lists take it for a %s", action, entity, of)
+		}
 	}
 	if err := rows.Err(); err != nil {
 		h.t.Fatal(err)
@@ -550,6 +553,36 @@ func TestAuditPagesAndFilters(t *testing.T) {
 		if got := h.call(h.token, "GET", target, ""); got.StatusCode != 400 {
 			t.Errorf("%s: %d", target, got.StatusCode)
 		}
+	}
+}
+
+func TestAuditSaysWhereItStopsCounting(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	if _, err := h.db.ExecContext(t.Context(), `INSERT INTO audit_log (at, request_id, address, action, entity, entity_name)
+		WITH RECURSIVE n AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM n WHERE n < 100)
+		SELECT '2026-01-01', '', '', 'job.execute', 'job', '' FROM n a JOIN n b`); err != nil {
+		t.Fatal(err)
+	}
+	meta := func(target string) map[string]any {
+		t.Helper()
+		got := h.call(h.token, "GET", target, "")
+		if got.StatusCode != 200 {
+			t.Fatalf("%s: %d %s", target, got.StatusCode, got.raw)
+		}
+		return got.body["meta"].(map[string]any)
+	}
+	if got := meta("/audit?action=job.execute"); got["total"] != 10_000.0 || got["lastPage"] != 1000.0 || got["totalIsLowerBound"] != nil {
+		t.Errorf("10,000 entries: %v", got)
+	}
+	if got := meta("/audit"); got["total"] != 10_000.0 || got["totalIsLowerBound"] != true || got["nextCursor"] == nil {
+		t.Errorf("one more, the sign-in: %v", got)
+	}
+	if got := h.call(h.token, "GET", "/audit?page=1002", ""); got.StatusCode != 400 || fmt.Sprint(got.fields()) != "[page]" {
+		t.Errorf("a page beyond: %d %s", got.StatusCode, got.raw)
+	}
+	if got := meta("/audit?action=user.create&entity=job"); got["total"] != 0.0 || got["lastPage"] != 0.0 {
+		t.Errorf("filters that contradict each other: %v", got)
 	}
 }
 

@@ -155,6 +155,9 @@ func (e exampleComposer) of(schema map[string]any) any {
 		object := map[string]any{}
 		properties, _ := schema["properties"].(map[string]any)
 		for _, name := range slices.Sorted(maps.Keys(properties)) {
+			if name == "categoryName" && properties["categoryId"] != nil {
+				continue // one of the two
+			}
 			object[name] = e.of(properties[name].(map[string]any))
 		}
 		return object

@@ -9,7 +9,7 @@ import (
 
 // Conditional is embedded by inputs of routes that change one thing.
 type Conditional struct {
-	IfMatch string `header:"If-Match" maxLength:"1000" doc:"The ETag that the change is meant for; another version answers 412."`
+	IfMatch string `header:"If-Match" maxLength:"1000" pattern:"^[ \\t]*(\\*|(W/)?\"[^\"]*\"([ \\t]*,[ \\t]*((W/)?\"[^\"]*\")?)*)[ \\t]*$" patternDescription:"ETags with their quotes, or *" doc:"The ETag that the change is meant for, with its quotes; another version answers 412."`
 }
 
 // Versions lists the versions that If-Match names: nil where any will do, and

@@ -33,7 +33,7 @@ type Replies interface {
 // Repeatable is embedded by inputs of routes that a client may call again with
 // the same key, sure that it is done once.
 type Repeatable struct {
-	IdempotencyKey string `header:"Idempotency-Key" maxLength:"128" pattern:"^[ -~]*$" patternDescription:"printable ASCII" doc:"Kept for 24 hours. The same request with the same key gets the first answer again, marked Idempotent-Replayed: true; another request, or one that comes while the first is served, is 409. A request that failed may be sent again with its key."`
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"128" pattern:"^[ -~]*$" patternDescription:"printable ASCII" doc:"Kept for 24 hours. The same request with the same key gets the first answer again, marked Idempotent-Replayed: true; another request, or one that comes while the first is served, is 409. A request that failed may be sent again with its key. Sent several times, the header counts as one key, joined by commas."`
 }
 
 func (r Repeatable) repeatKey() string { return r.IdempotencyKey }

@@ -3,6 +3,8 @@ package httpapi
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -43,6 +45,37 @@ func TestCreatingTwiceWithOneKey(t *testing.T) {
 	other := send(t, d.h, "POST", "/jobs", jobJSON("Third", category), "Authorization", as(admin), "Idempotency-Key", "a key, of \"ours\"")
 	if other.StatusCode != 201 {
 		t.Errorf("another user's request: %d %s", other.StatusCode, other.raw)
+	}
+}
+
+// API Gateway joins headers that are sent several times, and so are they without
+// it: two keys are one, and neither of them.
+func TestTwoKeysAreOne(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	category := d.category("Reports")
+	ask := func(keys ...string) reply {
+		t.Helper()
+		req := httptest.NewRequest("POST", "/jobs", strings.NewReader(jobJSON("Nightly", category)))
+		req.Header = http.Header{"Authorization": {as(operator)}, "Content-Type": {"application/json"}, "Idempotency-Key": keys}
+		rec := httptest.NewRecorder()
+		d.h.ServeHTTP(rec, req)
+		return reply{Response: rec.Result(), raw: rec.Body.String()}
+	}
+	for _, step := range []struct {
+		keys     []string
+		status   int
+		replayed string
+	}{
+		{[]string{"a", "b"}, 201, ""},
+		{[]string{"a", "b"}, 201, "true"},
+		{[]string{"a,b"}, 201, "true"},
+		{[]string{"a"}, 409, ""}, // the name is taken
+		{[]string{"b"}, 409, ""},
+	} {
+		if got := ask(step.keys...); got.StatusCode != step.status || got.Header.Get("Idempotent-Replayed") != step.replayed {
+			t.Errorf("%q: %d %v %s", step.keys, got.StatusCode, got.Header, got.raw)
+		}
 	}
 }
 

@@ -40,6 +40,9 @@ func splitImport(src []byte, faults *faultList) (jobs []json.RawMessage, ok bool
 	case len(bytes.TrimLeft(src, " \t\r\n")) == 0:
 		faults.add("", string(noBody))
 		return nil, false
+	case bytes.HasPrefix(src, byteOrderMark):
+		faults.add("", string(marked))
+		return nil, false
 	case nestsDeeperThan(src, 2*maxDepth): // each job is looked at by itself
 		faults.add("", "is nested too deep")
 		return nil, false

@@ -499,6 +499,17 @@ func TestFaultsOfACrontab(t *testing.T) {
 	}
 }
 
+// What Windows writes at the beginning of a text is none of a crontab, and no JSON.
+func TestImportWithAByteOrderMark(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	category := d.category("Reports")
+	if got := d.want(400, "POST", "/jobs/import", "\ufeff"+jobsOf(named("A", "Reports"))); !strings.Contains(got.raw, "byte order mark") {
+		t.Errorf("%s", got.raw)
+	}
+	d.want(201, "POST", "/jobs/import?categoryId="+category, "\ufeff@daily curl https://example.com/a\r\n@daily curl https://example.com/b\r\n", "Content-Type", "text/plain")
+}
+
 func TestImportTakesTwoTypes(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)

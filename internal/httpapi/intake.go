@@ -55,7 +55,7 @@ func (s *server) readStrictly(hc huma.Context, next func(huma.Context), takesBod
 	r, w := humachi.Unwrap(hc)
 	op := hc.Operation()
 	in := &intake{params: map[string]string{}}
-	in.readParams(op, hc, r.URL.RawQuery)
+	in.readParams(op, hc, r)
 	var err error
 	switch {
 	case o.raw:
@@ -72,9 +72,11 @@ func (s *server) readStrictly(hc huma.Context, next func(huma.Context), takesBod
 	next(&soundContext{humaContext: hc, in: in})
 }
 
-// readParams checks what the operation documents and refuses the rest.
-func (in *intake) readParams(op *huma.Operation, hc huma.Context, rawQuery string) {
-	query, err := url.ParseQuery(rawQuery)
+// readParams checks what the operation documents and refuses the rest. A header
+// that was sent several times is one, joined by commas, as API Gateway hands it
+// over.
+func (in *intake) readParams(op *huma.Operation, hc huma.Context, r *http.Request) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		in.faults.add("", "The query string is malformed.")
 	}
@@ -84,7 +86,7 @@ func (in *intake) readParams(op *huma.Operation, hc huma.Context, rawQuery strin
 		case "path":
 			in.param(p, hc.Param(p.Name))
 		case "header":
-			in.param(p, hc.Header(p.Name))
+			in.param(p, strings.Join(r.Header.Values(p.Name), ","))
 		case "query":
 			known[p.Name] = true
 			switch values := query[p.Name]; len(values) {
@@ -121,7 +123,7 @@ func (in *intake) param(p *huma.Param, value string) {
 		in.faults.add(p.Name, message)
 		return
 	}
-	in.params[p.In+"."+p.Name] = value
+	in.params[p.In+"."+p.Name] = plainForm(p.Schema, value)
 }
 
 func paramFault(s *huma.Schema, value string) string {
@@ -164,7 +166,7 @@ func (in *intake) readBody(op *huma.Operation, v validator, w http.ResponseWrite
 	before := len(in.faults)
 	v.check(media.Schema, tree, "")
 	switch {
-	case len(in.faults) == before:
+	case len(in.faults) == before && !v.restated:
 		in.body = src
 	case tree.faulty:
 		in.bodyLost = true

@@ -163,6 +163,12 @@ func TestHostileInput(t *testing.T) {
 		"page huge":                          {target: "/things/1?page=99999999999999999999", body: `{"name":"abc"}`, status: 400, fields: []string{"page"}},
 		"time":                               {target: "/things/1?since=yesterday", body: `{"name":"abc"}`, status: 400, fields: []string{"since"}},
 		"malformed escape":                   {target: "/things/1?limit=5&x=%zz", body: `{"name":"abc"}`, status: 400, fields: []string{""}},
+		"time in small letters":              {target: "/things/1?since=2026-01-31t09:30:00.5z", body: `{"name":"abc"}`, status: 200},
+		"time with an offset":                {target: "/things/1?since=2026-01-31T09:30:00%2B23:59", body: `{"name":"abc"}`, status: 200},
+		"time with an offset of a day":       {target: "/things/1?since=2026-01-31T09:30:00%2B24:00", body: `{"name":"abc"}`, status: 400, fields: []string{"since"}},
+		"time with one digit":                {target: "/things/1?since=2026-01-31T9:30:00Z", body: `{"name":"abc"}`, status: 400, fields: []string{"since"}},
+		"time with a comma":                  {target: "/things/1?since=2026-01-31T09:30:00,5Z", body: `{"name":"abc"}`, status: 400, fields: []string{"since"}},
+		"day that there is not":              {target: "/things/1?since=2026-02-30T09:30:00Z", body: `{"name":"abc"}`, status: 400, fields: []string{"since"}},
 		"parameter that is no UTF-8":         {target: "/things/1?since=%ff", body: `{"name":"abc"}`, status: 400, fields: []string{"since"}},
 		"faults are bounded": {body: `{` + strings.Join(manyFields, ",") + `}`, status: 400, fields: func() (f []string) {
 			for i := range 100 {
@@ -188,6 +194,20 @@ func TestHostileInput(t *testing.T) {
 				t.Errorf("success = %v with status %d", got.body["success"], got.StatusCode)
 			}
 		})
+	}
+}
+
+func TestFaultsTellWhatToDo(t *testing.T) {
+	t.Parallel()
+	api := withThings(t)
+	for name, tc := range map[string]struct{ target, body, want string }{
+		"a + that became a space": {"?since=2026-01-31T09:30:00+01:00", `{"name":"abc"}`, "%2B"},
+		"a byte order mark":       {"", "\ufeff" + `{"name":"abc"}`, "byte order mark"},
+	} {
+		got := send(t, api, "PUT", "/things/1"+tc.target, tc.body, "Authorization", as(account.Operator))
+		if got.StatusCode != 400 || !strings.Contains(got.raw, tc.want) {
+			t.Errorf("%s: %d %s", name, got.StatusCode, got.raw)
+		}
 	}
 }
 

@@ -21,9 +21,9 @@ type JobFields struct {
 
 	Timezone      Optional[string]            `json:"timezone,omitzero" maxLength:"64" absent:"UTC" doc:"A name of the IANA time zone database."`
 	Method        Optional[string]            `json:"method,omitzero" enum:"GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS" absent:"GET"`
-	Headers       Optional[map[string]string] `json:"headers,omitzero" nullable:"true" doc:"At most 50 and 16 KiB. ******** keeps a stored secret value."`
+	Headers       Optional[map[string]string] `json:"headers,omitzero" nullable:"true" doc:"At most 50 and 16 KiB. Names are kept as they are written, are the same in any case, and are sent as X-Some-Name. ******** keeps a stored secret value."`
 	SecretHeaders Optional[[]string]          `json:"secretHeaders,omitzero" maxItems:"50" doc:"Headers whose values are never shown again, besides Authorization, Proxy-Authorization, Cookie, X-Api-Key and those with token, secret or password in their name."`
-	Body          Optional[json.RawMessage]   `json:"body,omitzero" doc:"Any JSON up to 64 KiB, sent byte for byte; a string is sent as the text it holds. ******** keeps a stored secret body."`
+	Body          Optional[json.RawMessage]   `json:"body,omitzero" doc:"Any JSON up to 64 KiB, sent byte for byte, though answers show it without insignificant space; a string is sent as the text it holds. ******** keeps a stored secret body."`
 	BodySecret    Optional[bool]              `json:"bodySecret,omitzero" absent:"false" doc:"The body is never shown again."`
 	Timeout       Optional[int64]             `json:"timeout,omitzero" minimum:"1000" maximum:"300000" absent:"30000" doc:"Milliseconds."`
 	RetryAttempts Optional[int64]             `json:"retryAttempts,omitzero" minimum:"0" maximum:"5" absent:"3"`

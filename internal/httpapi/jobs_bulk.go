@@ -27,7 +27,7 @@ type changeJobsInput struct {
 }
 
 type changeJobsBody struct {
-	Action     job.BulkAction     `json:"action" enum:"pause,resume,delete,move"`
+	Action     job.BulkAction     `json:"action" enum:"pause,resume,delete,move" example:"move"`
 	IDs        []RecordID         `json:"ids" minItems:"1" maxItems:"500" uniqueItems:"true" doc:"The jobs, each once."`
 	CategoryID Optional[RecordID] `json:"categoryId,omitzero" doc:"The category to move the jobs to; required there, and a fault elsewhere."`
 }

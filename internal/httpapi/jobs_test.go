@@ -418,6 +418,14 @@ func TestSchedulePreview(t *testing.T) {
 	if got.data()["description"] == "" || got.data()["timezone"] != "Europe/Berlin" || got.data()["cronPattern"] != "30 9 * * MON-FRI" {
 		t.Errorf("%s", got.raw)
 	}
+	for from, next := range map[string]string{
+		"2026-03-27t08:30:00z": "2026-03-27T09:30:00.000Z", "2026-03-27t08:30:00.25+01:00": "2026-03-27T09:30:00.000Z", "2026-03-27T09:30:00-00:00": "2026-03-28T09:30:00.000Z",
+	} {
+		got = preview(`{"count":1, "from" : "` + from + `","cronPattern":"30 9 * * *"}`)
+		if runs := fmt.Sprint(got.data()["nextRuns"]); got.StatusCode != 200 || runs != "["+next+"]" {
+			t.Errorf("from %s: %d %s", from, got.StatusCode, got.raw)
+		}
+	}
 	got = preview(`{"cronPattern":"*/5 * * * *"}`)
 	runs, _ := got.data()["nextRuns"].([]any)
 	if len(runs) != 5 || runs[0] != "2026-01-31T12:05:00.000Z" || got.data()["timezone"] != "UTC" || got.data()["warnings"] == nil {
@@ -443,4 +451,82 @@ func TestSchedulePreview(t *testing.T) {
 			t.Errorf("%s: %d %s", test.body, got.StatusCode, diff)
 		}
 	}
+}
+
+// What is sent has the bytes that were written, be it that answers show a body
+// without its insignificant space and that something else was changed since.
+func TestBodiesKeepTheirSpace(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	category := d.category("Reports")
+	for body, shown := range map[string]string{
+		"{\n \"b\" :  1.0 ,\t\"a\":[ ] }": `{"b":1.0,"a":[]}`,
+		`"  two  words\n"`:                `"  two  words\n"`,
+		`"\u0041\ud83d\ude00"`:            `"\u0041\ud83d\ude00"`,
+		`{"half":"\ud83d"}`:               `{"half":"\ud83d"}`,
+		" 1e2 ":                           "1e2",
+	} {
+		id := d.job("Report", category, `"method":"POST"`, `"body":`+body)
+		for _, got := range []reply{
+			d.want(200, "GET", "/jobs/"+id, ""),
+			d.want(200, "PATCH", "/jobs/"+id, `{"timeout":2000}`),
+		} {
+			if !strings.Contains(got.raw, `"body":`+shown+`,`) {
+				t.Errorf("%s is shown in %s", body, got.raw)
+			}
+		}
+		var stored []byte
+		if err := d.db.QueryRowContext(t.Context(), "SELECT body FROM job_requests WHERE job_id = ? ORDER BY revision DESC LIMIT 1", id).Scan(&stored); err != nil || string(stored) != strings.TrimSpace(body) {
+			t.Errorf("%q is stored as %q, %v", body, stored, err)
+		}
+		d.want(200, "DELETE", "/jobs/"+id, "")
+	}
+	for _, target := range []string{"/jobs", "/jobs/import"} {
+		body, field := jobJSON("Half", category, `"body":"\ud83d"`), "body"
+		if target == "/jobs/import" {
+			body, field = jobsOf(body), "jobs[0].body"
+		}
+		if got := d.want(400, "POST", target, body); fmt.Sprint(got.fields()) != "["+field+"]" {
+			t.Errorf("half a character to %s: %s", target, got.raw)
+		}
+	}
+}
+
+func TestHeadersKeepTheCaseTheyAreWrittenIn(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	category := d.category("Reports")
+	const headers = `{"ETag-of":"1","x-LoWer_Case":"2"}`
+	id := d.job("Report", category, `"headers":`+headers)
+	exported := d.exported("")
+	if !strings.Contains(exported, `"headers":`+headers) {
+		t.Errorf("exported as %s", exported)
+	}
+	d.want(200, "DELETE", "/jobs/"+id, "")
+	d.want(201, "POST", "/jobs/import", exported)
+	if got := d.want(200, "GET", "/jobs", ""); !strings.Contains(got.raw, `"headers":`+headers) {
+		t.Errorf("imported as %s", got.raw)
+	}
+	got := d.want(400, "POST", "/jobs", jobJSON("Twice", category, `"headers":{"X-A":"1","x-a":"2"}`))
+	if fmt.Sprint(got.fields()) != "[headers.x-a]" {
+		t.Errorf("two that differ in case: %s", got.raw)
+	}
+}
+
+func TestWhatIfMatchMayBe(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	id := d.job("Report", d.category("Reports"))
+	for header, want := range map[string]int{
+		`1`: 400, `'1'`: 400, `"1`: 400, `"1" "2"`: 400, `*, "1"`: 400, `w/"1"`: 400,
+		`"x"`: 412, `""`: 412, `W/"1"`: 412, `"2", W/"1"`: 412, `"2", "3"`: 412, `"99999999999999999999"`: 412,
+		`*`: 200, ``: 200,
+	} {
+		got := d.want(want, "PATCH", "/jobs/"+id, `{"timeout":30000}`, "If-Match", header)
+		if want == 400 && fmt.Sprint(got.fields()) != "[If-Match]" {
+			t.Errorf("%s: %s", header, got.raw)
+		}
+	}
+	version := d.want(200, "GET", "/jobs/"+id, "").Header.Get("ETag")
+	d.want(200, "PATCH", "/jobs/"+id, `{"timeout":30000}`, "If-Match", `"x",, `+version+`,`)
 }

@@ -51,10 +51,13 @@ type syntaxFault string
 const (
 	notUTF8  syntaxFault = "The body is not valid UTF-8."
 	notJSON  syntaxFault = "The body is not valid JSON."
+	marked   syntaxFault = "The body begins with a byte order mark, which is no JSON; send it without."
 	tooDeep  syntaxFault = "The body is nested more than 100 levels deep."
 	noBody   syntaxFault = "A JSON body is required."
 	noFaults syntaxFault = ""
 )
+
+var byteOrderMark = []byte("\ufeff")
 
 // parseJSON reads exactly one JSON value. The grammar is encoding/json's; what
 // that accepts silently (invalid UTF-8, repeated names, halves of surrogate
@@ -65,6 +68,9 @@ func parseJSON(src []byte) (*node, syntaxFault) {
 	}
 	if !utf8.Valid(src) {
 		return nil, notUTF8
+	}
+	if bytes.HasPrefix(src, byteOrderMark) {
+		return nil, marked
 	}
 	if nestsDeeperThan(src, maxDepth) {
 		return nil, tooDeep

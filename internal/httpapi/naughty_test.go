@@ -153,6 +153,37 @@ func TestNaughtyStrings(t *testing.T) {
 	t.Logf("%d requests, of which %d stored a text", sent, taken)
 }
 
+// TestExamplesAreTaken sends the examples of the document as they stand there.
+func TestExamplesAreTaken(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	// The examples name category 2.
+	if _, err := h.db.ExecContext(t.Context(), "UPDATE categories SET id = 2 WHERE id = ?", h.make("/categories", `{"name":"Second","color":"#123456"}`)); err != nil {
+		t.Fatal(err)
+	}
+	sent := 0
+	for path, methods := range h.document().paths {
+		for method, op := range methods {
+			example := op.example()
+			if example == nil || path == "/auth/tokens" { // the time in its example passes
+				continue
+			}
+			body, err := json.Marshal(example)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sent++
+			target := strings.NewReplacer("{id}", "9007199254740991", "{name}", "NAME").Replace(path)
+			if got := h.call(h.token, strings.ToUpper(method), target, string(body)); got.StatusCode == 400 || got.StatusCode >= 500 {
+				t.Errorf("%s %s, %s: %d %s", method, path, body, got.StatusCode, got.raw)
+			}
+		}
+	}
+	if sent < 12 {
+		t.Errorf("only %d examples were sent: the document was not read", sent)
+	}
+}
+
 // kept reports whether a text that was taken reads as it was written: but for
 // space around it, the normal form of addresses, and what is a secret.
 func kept(field, written, shown string) bool {

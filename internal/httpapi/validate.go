@@ -20,6 +20,7 @@ type validator struct {
 	faults   *faultList
 	later    map[*huma.Schema]bool // texts whose bounds the domain checks
 	left     int                   // how many more values it looks at
+	restated bool                  // a value now stands in the tree in another form than it was sent in
 }
 
 // maxValues is how many values of a body are looked at one by one: some times
@@ -81,6 +82,9 @@ func (v *validator) check(s *huma.Schema, n *node, path string) {
 	nullable := s.Nullable
 	s = v.resolve(s)
 	if s.Type == "" {
+		if n.broken { // a job would send another character in its place
+			v.fault(n, path, halfAPair)
+		}
 		return
 	}
 	if n.kind == nullNode {
@@ -177,13 +181,15 @@ func (v *validator) array(s *huma.Schema, n *node, path string) {
 	}
 }
 
+const halfAPair = "has half of a surrogate pair, which is no character"
+
 func (v *validator) text(s *huma.Schema, n *node, path string) {
 	if n.kind != stringNode {
 		v.fault(n, path, "must be a string")
 		return
 	}
 	if n.broken {
-		v.fault(n, path, "has half of a surrogate pair, which is no character")
+		v.fault(n, path, halfAPair)
 		return
 	}
 	if v.later[s] {
@@ -191,7 +197,20 @@ func (v *validator) text(s *huma.Schema, n *node, path string) {
 	}
 	if message := textFault(s, n.text); message != "" {
 		v.fault(n, path, "%s", message)
+		return
 	}
+	if plain := plainForm(s, n.text); plain != n.text {
+		n.raw, v.restated = []byte(strconv.Quote(plain)), true
+	}
+}
+
+// plainForm is how a sound text is bound: RFC 3339 allows t and z too, which Go
+// does not read.
+func plainForm(s *huma.Schema, text string) string {
+	if s.Format == "date-time" {
+		return strings.ToUpper(text)
+	}
+	return text
 }
 
 // textFault says what is wrong with a string; "" where nothing is. It serves
@@ -226,12 +245,21 @@ func textFault(s *huma.Schema, text string) string {
 	return ""
 }
 
+// rfc3339 is stricter than package time, which also takes 9:30:00, 09:30:00,5 and
+// +24:00.
+var rfc3339 = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`)
+
 // timeFault says what is wrong with a time; "" where nothing is. The years are
 // those that a database holds.
 func timeFault(text string) string {
+	text = strings.ToUpper(text)
 	t, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil {
-		return "must be a time in RFC 3339, for instance 2026-01-31T09:30:00Z"
+	if err != nil || !rfc3339.MatchString(text) {
+		const wanted = "must be a time in RFC 3339, for instance 2026-01-31T09:30:00Z"
+		if rfc3339.MatchString(strings.Replace(text, " ", "+", 1)) {
+			return wanted + "; a + in a query is written %2B"
+		}
+		return wanted
 	}
 	if year := t.UTC().Year(); year < 1000 || year > 9999 {
 		return "must be in the years 1000 to 9999"

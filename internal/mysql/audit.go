@@ -73,6 +73,9 @@ const maxPassed = 100_000
 // List reads a page of the log, newest first. It reads along the index of the
 // narrowest filters, and counts up to maxCounted.
 func (s *Audit) List(ctx context.Context, q audit.Query) (audit.Page, error) {
+	if q.Action != "" && q.Entity != "" && q.Entity != q.Action.Of() {
+		return audit.Page{}, nil // else all of the action would be passed over
+	}
 	f := auditFilter(q)
 	page, err := s.count(ctx, f)
 	if err != nil {
@@ -130,18 +133,21 @@ type auditFilters struct {
 func (f auditFilters) from() string { return "audit_log a FORCE INDEX (" + f.index + ")" }
 
 func auditFilter(q audit.Query) (f auditFilters) {
-	user, action, entity := &f.walked, &f.walked, &f.walked
+	user, action := &f.walked, &f.walked
+	if q.Action != "" && q.EntityID == 0 {
+		q.Entity = "" // the action says it
+	}
 	switch {
 	case q.EntityID != 0:
 		f.index, user, action = "ix_audit_log_entity_id", &f.passed, &f.passed
-	case q.UserID != 0 && q.Action != "": // most actions are of one kind of thing
-		f.index, entity = "ix_audit_log_user_action", &f.passed
+	case q.UserID != 0 && q.Action != "":
+		f.index = "ix_audit_log_user_action"
 	case q.UserID != 0 && q.Entity != "":
 		f.index = "ix_audit_log_user_entity"
 	case q.UserID != 0:
 		f.index = "ix_audit_log_user"
 	case q.Action != "":
-		f.index, entity = "ix_audit_log_action", &f.passed
+		f.index = "ix_audit_log_action"
 	case q.Entity != "":
 		f.index = "ix_audit_log_entity"
 	default:
@@ -157,7 +163,7 @@ func auditFilter(q audit.Query) (f auditFilters) {
 		action.add("a.action = ?", string(q.Action))
 	}
 	if q.Entity != "" {
-		entity.add("a.entity = ?", string(q.Entity))
+		f.walked.add("a.entity = ?", string(q.Entity))
 	}
 	if q.From != nil {
 		f.walked.add("a.at >= ?", utc(*q.From))

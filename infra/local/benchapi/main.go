@@ -70,7 +70,7 @@ func run(ctx context.Context, c choice) (err error) {
 		return err
 	}
 	cfg.DB.Host, cfg.DB.Port, cfg.DB.Username, cfg.DB.Password = where.Host, where.Port, where.User, config.Secret(where.Password)
-	cfg.RetentionDays = 3650 // the data's year is to stay
+	cfg.RetentionDays, cfg.AuditRetentionDays = 3650, 3650 // the data's year is to stay
 	cfg.RateLimits = config.RateLimits{Window: cfg.RateLimits.Window}
 	if cfg.LocalDataDir = c.dir; c.dir == "" {
 		if cfg.LocalDataDir, err = os.MkdirTemp("", "cronjobs-bench-api-"); err != nil {
@@ -103,8 +103,8 @@ func run(ctx context.Context, c choice) (err error) {
 	if err != nil {
 		return err
 	}
-	heading := fmt.Sprintf("%d jobs and %d executions on %s; %d processors (%s), %s, all on the one machine; %d requests at once, and alone",
-		size.jobs, size.executions, size.server, runtime.NumCPU(), processor(), runtime.Version(), c.connections)
+	heading := fmt.Sprintf("%d jobs, %d executions and %d entries of the audit log on %s; %d processors (%s), %s, all on the one machine; %d requests at once, and alone",
+		size.jobs, size.executions, size.entries, size.server, runtime.NumCPU(), processor(), runtime.Version(), c.connections)
 	fmt.Println(heading + "\n\n" + tableHead)
 	lines := []string{heading + ".", "", strings.TrimSpace(tableHead)}
 	if c.profile != "" {
@@ -137,16 +137,16 @@ func run(ctx context.Context, c choice) (err error) {
 
 // size is what the database holds.
 type size struct {
-	jobs, executions int
-	server           string
-	from, until      time.Time // of the history
+	jobs, executions, entries int
+	server                    string
+	from, until               time.Time // of the history
 }
 
 func measureSize(ctx context.Context, db *sql.DB) (s size, err error) {
 	var from, until sql.NullTime
-	err = db.QueryRowContext(ctx, `SELECT (SELECT COUNT(*) FROM jobs), (SELECT COUNT(*) FROM executions), VERSION(),
+	err = db.QueryRowContext(ctx, `SELECT (SELECT COUNT(*) FROM jobs), (SELECT COUNT(*) FROM executions), (SELECT COUNT(*) FROM audit_log), VERSION(),
 		(SELECT MIN(scheduled_for) FROM executions), (SELECT MAX(scheduled_for) FROM executions)`).
-		Scan(&s.jobs, &s.executions, &s.server, &from, &until)
+		Scan(&s.jobs, &s.executions, &s.entries, &s.server, &from, &until)
 	s.from, s.until = from.Time, until.Time
 	if err == nil && s.executions == 0 {
 		err = errors.New("the database is empty: make seed-large fills it")

@@ -58,7 +58,7 @@ func requests(s size) []request {
 	add("users", listBar, fixed("/users"))
 	add("audit", listBar, fixed("/audit"))
 	add("audit, page of 100 down to 100", listBar, func(r *rand.Rand) string { return fmt.Sprintf("/audit?limit=100&page=%d", 1+r.IntN(100)) })
-	for _, filter := range []string{"userId=1", "userId=1&action=job.execute", "userId=1&action=user.create", "userId=1&entity=job", "action=job.execute&entity=job", "entity=job&entityId=1&userId=1"} {
+	for _, filter := range []string{"userId=1", "userId=1&action=job.execute", "userId=1&action=user.create", "userId=1&entity=job", "action=job.execute&entity=job", "action=user.create&entity=job", "entity=job&entityId=1&userId=1"} {
 		add("audit?"+filter, listBar, fixed("/audit?"+filter))
 	}
 

@@ -43,25 +43,34 @@ func (p Plan) tables() (small []table, large [][]table) {
 }
 
 // Fill brings a migrated database, which must hold no jobs and no executions,
-// to the plan. One that was interrupted goes on where it was; one that is done
-// does nothing, and reports so. say receives a line of progress at a time.
-func Fill(ctx context.Context, db *sql.DB, p Plan, say func(string)) (done bool, err error) {
+// to the plan. One that was interrupted goes on where it was; where all is done
+// it does nothing. It reports whether any of the tables was written, and of the
+// audit log, which a database that was filled earlier may lack alone. say
+// receives a line of progress at a time.
+func Fill(ctx context.Context, db *sql.DB, p Plan, say func(string)) (filled, logged bool, err error) {
 	state, err := openState(ctx, db, p)
 	if err != nil {
-		return false, err
-	}
-	if state.finished {
-		return false, nil
+		return false, false, err
 	}
 	p = state.plan
+	if !state.finished {
+		if err := fillTables(ctx, db, p, say); err != nil {
+			return false, false, err
+		}
+	}
+	logged, err = fillLog(ctx, db, p, say)
+	return !state.finished, logged, err
+}
+
+func fillTables(ctx context.Context, db *sql.DB, p Plan, say func(string)) error {
 	small, large := p.tables()
 	for _, t := range small {
 		if err := load(ctx, db, t, say); err != nil {
-			return false, err
+			return err
 		}
 	}
 	if err := dropIndexes(ctx, db, "executions"); err != nil {
-		return false, err
+		return err
 	}
 	var group sync.WaitGroup
 	failed := make([]error, len(large))
@@ -76,20 +85,33 @@ func Fill(ctx context.Context, db *sql.DB, p Plan, say func(string)) (done bool,
 	}
 	group.Wait()
 	if err := errors.Join(failed...); err != nil {
-		return false, err
+		return err
 	}
 	if err := restoreIndexes(ctx, db, "executions", say); err != nil {
-		return false, err
+		return err
 	}
 	say("counting the history's days")
 	if _, err := mysql.NewHistory(db).CountDays(ctx, p.Until.Add(24*time.Hour), func() bool { return true }); err != nil {
-		return false, err
+		return err
 	}
 	say("gathering statistics")
 	if _, err := db.ExecContext(ctx, "ANALYZE TABLE categories, jobs, job_requests, job_stats, executions, attempts, rollups, rollup_totals, history_days, history_hours"); err != nil {
+		return err
+	}
+	return setState(ctx, db, "finished", "yes")
+}
+
+// fillLog writes the audit log, and reports whether any of it was missing.
+func fillLog(ctx context.Context, db *sql.DB, p Plan, say func(string)) (wrote bool, err error) {
+	written, err := getCount(ctx, db, "audit_log")
+	if err != nil || written >= p.entries() {
 		return false, err
 	}
-	return true, setState(ctx, db, "finished", "yes")
+	if err := load(ctx, db, table{"audit_log", auditColumns, p.entries(), p.appendEntry}, say); err != nil {
+		return false, err
+	}
+	_, err = db.ExecContext(ctx, "ANALYZE TABLE audit_log")
+	return true, err
 }
 
 // A statement holds about statementBytes, a transaction some of them.

@@ -1,7 +1,7 @@
 // Package seed fills a database with as much as a large installation holds, so
-// that what depends on size can be measured and seen: jobs, a year of
-// executions with their attempts, and what they add up to. It writes the tables
-// directly, for the API would take days.
+// that what depends on size can be measured and seen: jobs, a year of executions
+// with their attempts, what they add up to, and the audit log of what people did
+// meanwhile. It writes the tables directly, for the API would take days.
 //
 // The same plan gives the same rows. None of the jobs is due within a day.
 package seed

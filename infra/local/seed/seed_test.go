@@ -5,12 +5,14 @@ import (
 	"database/sql"
 	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cronjobs/cronjobs/infra/local/seed"
+	"github.com/cronjobs/cronjobs/internal/audit"
 	"github.com/cronjobs/cronjobs/internal/mysql"
 	"github.com/cronjobs/cronjobs/internal/mysql/mysqltest"
 )
@@ -58,9 +60,9 @@ func TestFill(t *testing.T) {
 	t.Parallel()
 	db := emptied(t)
 	before := indexes(t, db)
-	done, err := seed.Fill(t.Context(), db, plan(t), func(string) {})
-	if err != nil || !done {
-		t.Fatal(done, err)
+	filled, logged, err := seed.Fill(t.Context(), db, plan(t), func(string) {})
+	if err != nil || !filled || !logged {
+		t.Fatal(filled, logged, err)
 	}
 	if after := indexes(t, db); after != before {
 		t.Errorf("%d columns are indexed, before it were %d", after, before)
@@ -89,14 +91,14 @@ func TestFill(t *testing.T) {
 		}
 	}
 	checkSummaries(t, db)
-	if done, err := seed.Fill(t.Context(), db, plan(t), func(string) {}); err != nil || done {
-		t.Errorf("a second time: done %t, %v", done, err)
+	if filled, logged, err := seed.Fill(t.Context(), db, plan(t), func(string) {}); err != nil || filled || logged {
+		t.Errorf("a second time: filled %t, logged %t, %v", filled, logged, err)
 	}
 	if unfinished, err := seed.Unfinished(t.Context(), db); err != nil || unfinished {
 		t.Errorf("done, and unfinished is %t, %v", unfinished, err)
 	}
 	other, _ := seed.NewPlan(51, 5000, now)
-	if _, err := seed.Fill(t.Context(), db, other, func(string) {}); !errors.Is(err, seed.ErrNotEmpty) {
+	if _, _, err := seed.Fill(t.Context(), db, other, func(string) {}); !errors.Is(err, seed.ErrNotEmpty) {
 		t.Errorf("another plan: %v", err)
 	}
 }
@@ -140,15 +142,85 @@ func checkSummaries(t *testing.T, db *sql.DB) {
 	}
 }
 
+// A database that was filled before there was an audit log gets one, beside the
+// entries that it may have.
+func TestFillAddsTheAuditLogToAnOlderDatabase(t *testing.T) {
+	t.Parallel()
+	db := emptied(t)
+	if _, _, err := seed.Fill(t.Context(), db, plan(t), func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range []string{
+		"DELETE FROM audit_log",
+		"DELETE FROM seed_large WHERE name = 'audit_log'",
+		"INSERT INTO audit_log (id, at, request_id, address, action, entity, entity_name) VALUES (17, '2026-03-01 08:00:00', 'mine', '', 'auth.login_failed', 'user', '')",
+	} {
+		if _, err := db.ExecContext(t.Context(), query); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var said []string
+	filled, logged, err := seed.Fill(t.Context(), db, plan(t), func(line string) { said = append(said, line) })
+	if err != nil || filled || !logged {
+		t.Errorf("filled %t, logged %t, %v", filled, logged, err)
+	}
+	if len(said) != 1 || !strings.HasPrefix(said[0], "audit_log: 100.0 %, 100 rows") {
+		t.Errorf("said %q", said)
+	}
+	if n := count(t, db, "SELECT COUNT(*) FROM audit_log WHERE request_id = 'mine'"); n != 1 {
+		t.Errorf("%d of its own entries", n)
+	}
+	if n := count(t, db, "SELECT COUNT(*) FROM jobs"); n != 50 {
+		t.Errorf("%d jobs", n)
+	}
+}
+
+// TestTheAuditLogIsSpread looks at a log of some size.
+func TestTheAuditLogIsSpread(t *testing.T) {
+	t.Parallel()
+	db := emptied(t)
+	p, err := seed.NewPlan(10_000, 0, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := seed.Fill(t.Context(), db, p, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	for query, want := range map[string]int{
+		"SELECT COUNT(*) FROM audit_log":                                                                                           20_000,
+		"SELECT COUNT(DISTINCT action) FROM audit_log":                                                                             len(audit.Actions),
+		"SELECT COUNT(DISTINCT entity) FROM audit_log":                                                                             len(audit.Entities),
+		"SELECT COUNT(DISTINCT MONTH(at)) FROM audit_log":                                                                          12,
+		"SELECT COUNT(*) FROM audit_log WHERE at < '2025-03-01' OR at >= '2026-03-01'":                                             0,
+		"SELECT COUNT(DISTINCT user_id) FROM audit_log":                                                                            40,
+		"SELECT COUNT(*) BETWEEN 9000 AND 11000 FROM audit_log WHERE user_id = 1":                                                  1,
+		"SELECT COUNT(*) FROM audit_log a JOIN jobs j ON j.id = a.entity_id WHERE a.entity = 'job' AND j.name <> a.entity_name":    0,
+		"SELECT COUNT(*) FROM audit_log WHERE COALESCE(JSON_VALID(before_json), 1) = 0 OR COALESCE(JSON_VALID(after_json), 1) = 0": 0,
+	} {
+		if got := count(t, db, query); got != want {
+			t.Errorf("%s: %d, want %d", query, got, want)
+		}
+	}
+	for _, action := range audit.Actions {
+		if n := count(t, db, "SELECT COUNT(*) FROM audit_log WHERE action = ? AND entity <> ?", string(action), string(action.Of())); n != 0 {
+			t.Errorf("%s of another kind than %s: %d", action, action.Of(), n)
+		}
+	}
+	page, err := mysql.NewAudit(db).List(t.Context(), audit.Query{UserID: 1, Action: audit.JobExecute, Limit: 10})
+	if err != nil || len(page.Entries) != 10 || page.Total < 500 {
+		t.Errorf("what the first user ran: %d of %d, %v", len(page.Entries), page.Total, err)
+	}
+}
+
 func TestFillGoesOnAndIsTheSame(t *testing.T) {
 	t.Parallel()
 	whole, broken := emptied(t), emptied(t)
-	if _, err := seed.Fill(t.Context(), whole, plan(t), func(string) {}); err != nil {
+	if _, _, err := seed.Fill(t.Context(), whole, plan(t), func(string) {}); err != nil {
 		t.Fatal(err)
 	}
 	// Interrupted once the first jobs are written, and begun again a week later.
 	ctx, cancel := context.WithCancel(t.Context())
-	if _, err := seed.Fill(ctx, broken, plan(t), func(string) { cancel() }); err == nil {
+	if _, _, err := seed.Fill(ctx, broken, plan(t), func(string) { cancel() }); err == nil {
 		t.Fatal("it was not interrupted")
 	}
 	if unfinished, err := seed.Unfinished(t.Context(), broken); err != nil || !unfinished {
@@ -158,8 +230,8 @@ func TestFillGoesOnAndIsTheSame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if done, err := seed.Fill(t.Context(), broken, later, func(string) {}); err != nil || !done {
-		t.Fatal(done, err)
+	if filled, logged, err := seed.Fill(t.Context(), broken, later, func(string) {}); err != nil || !filled || !logged {
+		t.Fatal(filled, logged, err)
 	}
 	for _, query := range []string{
 		"SELECT GROUP_CONCAT(CONCAT_WS(' ', id, name, status, next_run_at, category_id) ORDER BY id) FROM jobs",
@@ -167,6 +239,7 @@ func TestFillGoesOnAndIsTheSame(t *testing.T) {
 		"SELECT SUM(CRC32(CONCAT_WS(' ', execution_id, attempt, started_at, ended_at))) FROM attempts",
 		"SELECT SUM(CRC32(CONCAT_WS(' ', job_id, total_executions, consecutive_failures, last_run_at))) FROM job_stats",
 		"SELECT SUM(CRC32(CONCAT_WS(' ', job_id, hour, category_id, success, duration_max, HEX(durations)))) FROM rollups",
+		"SELECT SUM(CRC32(CONCAT_WS(' ', at, user_id, session_id, request_id, action, entity_id, entity_name))) FROM audit_log",
 		"SELECT SUM(CRC32(CONCAT_WS(' ', span, start, category_id, success, lateness_sum, HEX(latenesses)))) FROM rollup_totals",
 	} {
 		var a, b string
@@ -189,7 +262,7 @@ func TestFillRefusesOtherData(t *testing.T) {
 		VALUES ('Mine', 'Not to be touched', '* * * * *', 'UTC', 1, 'GET', 'active', ?, ?)`, now, now); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := seed.Fill(t.Context(), db, plan(t), func(string) {}); !errors.Is(err, seed.ErrNotEmpty) {
+	if _, _, err := seed.Fill(t.Context(), db, plan(t), func(string) {}); !errors.Is(err, seed.ErrNotEmpty) {
 		t.Errorf("answered %v", err)
 	}
 	if n := count(t, db, "SELECT COUNT(*) FROM categories"); n != 4 {
