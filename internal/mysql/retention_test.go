@@ -215,3 +215,39 @@ func TestPurgeExpired(t *testing.T) {
 		t.Errorf("removed %d, left %s: %v", removed, left, err)
 	}
 }
+
+// TestPurgeWaitsForNoOther holds rows as claims, starts and finishes do while a
+// purge removes most of a small history, of which an engine might rather read
+// the whole than look up what is named.
+func TestPurgeWaitsForNoOther(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	aged, young := w.daily("Aged"), w.daily("Young")
+	w.ranDaily(young, 0, 5)
+	w.ranDaily(aged, 1, 400)
+	w.exec("ANALYZE TABLE executions, attempts, job_stats")
+	if _, err := mysql.NewRollups(w.db).Repair(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	held, err := w.db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = held.Rollback() }()
+	id := w.text("SELECT MAX(id) FROM executions WHERE job_id = ?", young)
+	for _, query := range []string{
+		"UPDATE executions SET attempt = attempt + 1 WHERE id = ?",
+		"UPDATE attempts SET fence = fence + 1 WHERE execution_id = ?",
+		"INSERT INTO executions (job_id, trigger_type, scheduled_for, status, revision, not_before, created_at, updated_at) SELECT job_id, 'manual', scheduled_for, 'pending', 1, not_before, created_at, updated_at FROM executions WHERE id = ?",
+	} {
+		if _, err := held.ExecContext(t.Context(), query, id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	removed, err := mysql.NewRetention(w.db).Purge(ctx, noon, mysql.Keep{Days: 30, Runs: 1}, always)
+	if err != nil || removed != 370 {
+		t.Errorf("removed %d: %v", removed, err)
+	}
+}

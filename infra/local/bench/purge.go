@@ -291,7 +291,7 @@ func (s *stage) lockWaits(ctx context.Context) (sums [2]int64, err error) {
 // other, so that a slow minute of the machine is in both.
 func printUnderPurge(rounds [][]underPurge) {
 	fmt.Printf("\nClaim and dispatch beside a second tick's purge (bars: %.1f of alone, %.1f of beside another database's). Medians; waits are sums\n"+
-		"beside                            per s  ÷ alone  ÷ bar  ÷ other  ÷ bar  purged/s  lock waits     ms  given up\n", aloneBar, ownBar)
+		"beside                            per s  ÷ alone  ÷ bar  ÷ other  ÷ bar  purged/s  lock waits     ms   retried\n", aloneBar, ownBar)
 	rate := func(one underPurge) float64 { return float64(one.occurrences) / one.total.Seconds() }
 	for i, all := range rounds {
 		ratio := func(to int, bar float64) string {
