@@ -165,8 +165,8 @@ func (s *stage) claimBeside(ctx context.Context, purging *stage) (result underPu
 }
 
 // startPurge purges on a connection of its own, step after step as a tick that
-// has much to remove does, from its first removal until it is stopped. It must
-// not run out of what is old.
+// has much to remove does, until it is stopped; it is under way when this answers.
+// It must not run out of what is old.
 func (s *stage) startPurge(ctx context.Context) (stop func() (perSecond float64, err error), err error) {
 	db, err := mysql.Open(s.options(1))
 	if err != nil {
@@ -175,23 +175,23 @@ func (s *stage) startPurge(ctx context.Context) (stop func() (perSecond float64,
 	var stopped atomic.Bool
 	var removed int
 	var purging error
-	// A step looks for its jobs' old executions before it asks for time.
 	begun, ended := make(chan struct{}), make(chan struct{})
 	var began time.Time
 	go func() {
 		defer close(ended)
 		asked := 0
 		for !stopped.Load() && purging == nil {
-			until := time.Now().Add(purgeTime)
+			until, inTime := time.Now().Add(purgeTime), true
 			var n int
 			n, purging = mysql.NewRetention(db).Purge(ctx, time.Now(), keep, func() bool {
 				if asked++; asked == 1 {
 					began = time.Now()
 					close(begun)
 				}
-				return !stopped.Load() && time.Now().Before(until)
+				inTime = !stopped.Load() && time.Now().Before(until)
+				return inTime
 			})
-			if removed += n; n == 0 && purging == nil && !stopped.Load() {
+			if removed += n; n == 0 && purging == nil && inTime {
 				purging = errors.New("nothing old is left: -old says how many there are")
 			}
 		}
