@@ -236,8 +236,11 @@ func (s *Retention) removeBatch(ctx context.Context, batch []old, entry func(int
 		if _, err := takeUpkeep(ctx, tx, daysWalk); err != nil {
 			return err
 		}
-		// Another may have been faster, or a cancelled one lives again.
-		still, err := queryAllSQL(ctx, tx, scanInto[int64], "SELECT id FROM executions WHERE id IN ("+placeholders(len(args))+") AND "+ended+" ORDER BY id FOR UPDATE", args...)
+		// Another may have been faster, or a cancelled one lives again. The keys are
+		// named, here and below, and attempts are looked up from their executions:
+		// where these are most of a table an engine would rather read all of it, and
+		// wait for the rows of claims and workers.
+		still, err := queryAllSQL(ctx, tx, scanInto[int64], "SELECT id FROM executions FORCE INDEX (PRIMARY) WHERE id IN ("+placeholders(len(args))+") AND "+ended+" ORDER BY id FOR UPDATE", args...)
 		if removed = len(still); err != nil || removed == 0 {
 			return err
 		}
@@ -245,10 +248,9 @@ func (s *Retention) removeBatch(ctx context.Context, batch []old, entry func(int
 		if err := uncount(ctx, tx, gone); err != nil {
 			return err
 		}
-		for _, from := range []string{"executions WHERE id", "attempts WHERE execution_id"} {
-			if _, err := execSQL(ctx, tx, "DELETE FROM "+from+" IN ("+placeholders(len(gone))+")", gone...); err != nil {
-				return err
-			}
+		if _, err := execSQL(ctx, tx, "DELETE e, a FROM executions e FORCE INDEX (PRIMARY) LEFT JOIN attempts a FORCE INDEX (PRIMARY) ON a.execution_id = e.id WHERE e.id IN ("+
+			placeholders(len(gone))+")", gone...); err != nil {
+			return err
 		}
 		var stats []any
 		for _, jobID := range slices.Sorted(maps.Keys(purged)) {

@@ -2,6 +2,7 @@ package mysql_test
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"sync"
 	"testing"
@@ -53,7 +54,9 @@ func TestPurgeKeepsDaysOrRunsWhicheverIsMore(t *testing.T) {
 	w.ranDaily(seldom, 25, 8)
 	w.ranDaily(young, 0, 5)
 	w.ranDaily(long, 100, 20)
-	w.exec("UPDATE executions SET status = 'running', ended_at = NULL WHERE job_id = ? AND scheduled_for = ?", busy, noon.AddDate(0, 0, -60))
+	for days, status := range map[int]string{60: "running", 59: "queued", 58: "pending"} {
+		w.exec("UPDATE executions SET status = ?, ended_at = NULL WHERE job_id = ? AND scheduled_for = ?", status, busy, noon.AddDate(0, 0, -days))
+	}
 	store := mysql.NewRollups(w.db)
 	if _, err := store.Repair(t.Context(), false); err != nil {
 		t.Fatal(err)
@@ -65,9 +68,9 @@ func TestPurgeKeepsDaysOrRunsWhicheverIsMore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Of the busy job 30 days are kept, and what runs; of the others 10 runs.
+	// Of the busy job 30 days are kept, and what runs or waits; of the others 10 runs.
 	got := []any{removed, w.kept(busy), w.kept(seldom), w.kept(young), w.kept(long)}
-	want := []any{29 + 10, "31 since 2025-12-02", "8 since 2025-12-30", "5 since 2026-01-27", "10 since 2025-10-14"}
+	want := []any{27 + 10, "33 since 2025-12-02", "8 since 2025-12-30", "5 since 2026-01-27", "10 since 2025-10-14"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("removed and kept (-want +got):\n%s", diff)
 	}
@@ -213,5 +216,85 @@ func TestPurgeExpired(t *testing.T) {
 	left := w.text("SELECT CONCAT((SELECT COUNT(*) FROM sessions), ' ', (SELECT COUNT(*) FROM idempotency_keys), ' ', (SELECT COUNT(*) FROM rate_limits), ' ', (SELECT COUNT(*) FROM audit_log))")
 	if err != nil || removed != 6 || left != "2 1 1 2" {
 		t.Errorf("removed %d, left %s: %v", removed, left, err)
+	}
+}
+
+// TestPurgeCutOffAnywhere ends a purge before each of its statements in turn, as
+// the end of its process does: nothing is half removed or half counted, and the
+// next one goes on.
+func TestPurgeCutOffAnywhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	aged, seldom := w.daily("Aged"), w.daily("Seldom")
+	w.ranDaily(aged, 1, 60)
+	w.ranDaily(seldom, 40, 15)
+	if _, err := mysql.NewRollups(w.db).Repair(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := mysql.NewHistory(w.db).CountDays(t.Context(), noon, always); err != nil {
+		t.Fatal(err)
+	}
+	h := w.hook()
+	db := sql.OpenDB(h)
+	t.Cleanup(func() { _ = db.Close() })
+	sent := 0
+	for cut, done := 1, false; !done; cut++ {
+		ctx, cancel := context.WithCancel(t.Context())
+		sent = 0
+		h.set(func(string) {
+			if sent++; sent == cut {
+				cancel()
+			}
+		}, nil)
+		_, err := mysql.NewRetention(db).Purge(ctx, noon, mysql.Keep{Days: 30, Runs: 10}, always)
+		cancel()
+		if done = sent < cut; done == (err != nil) {
+			t.Fatalf("cut off before statement %d of %d: %v", cut, sent, err)
+		}
+		got := w.text(`SELECT CONCAT_WS(' ', (SELECT COUNT(*) FROM executions e LEFT JOIN attempts a ON a.execution_id = e.id WHERE a.execution_id IS NULL),
+			(SELECT COUNT(*) FROM attempts a LEFT JOIN executions e ON e.id = a.execution_id WHERE e.id IS NULL),
+			(SELECT SUM(executions) FROM history_days) - (SELECT COUNT(*) FROM executions), (SELECT SUM(executions) FROM history_hours) - (SELECT COUNT(*) FROM executions))`)
+		if got != "0 0 0 0" {
+			t.Errorf("cut off before statement %d: %s executions without attempts, attempts without executions, and more in days and hours than there are", cut, got)
+		}
+	}
+	if got := w.kept(aged) + ", " + w.kept(seldom); got != "30 since 2026-01-01, 10 since 2025-12-13" {
+		t.Errorf("kept are %s", got)
+	}
+}
+
+// TestPurgeWaitsForNoOther holds rows as claims, starts and finishes do while a
+// purge removes most of a small history, of which an engine might rather read
+// the whole than look up what is named.
+func TestPurgeWaitsForNoOther(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	aged, young := w.daily("Aged"), w.daily("Young")
+	w.ranDaily(young, 0, 5)
+	w.ranDaily(aged, 1, 400)
+	w.exec("ANALYZE TABLE executions, attempts, job_stats")
+	if _, err := mysql.NewRollups(w.db).Repair(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	held, err := w.db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = held.Rollback() }()
+	id := w.text("SELECT MAX(id) FROM executions WHERE job_id = ?", young)
+	for _, query := range []string{
+		"UPDATE executions SET attempt = attempt + 1 WHERE id = ?",
+		"UPDATE attempts SET fence = fence + 1 WHERE execution_id = ?",
+		"INSERT INTO executions (job_id, trigger_type, scheduled_for, status, revision, not_before, created_at, updated_at) SELECT job_id, 'manual', scheduled_for, 'pending', 1, not_before, created_at, updated_at FROM executions WHERE id = ?",
+	} {
+		if _, err := held.ExecContext(t.Context(), query, id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	removed, err := mysql.NewRetention(w.db).Purge(ctx, noon, mysql.Keep{Days: 30, Runs: 1}, always)
+	if err != nil || removed != 370 {
+		t.Errorf("removed %d: %v", removed, err)
 	}
 }

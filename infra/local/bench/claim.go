@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -63,15 +64,26 @@ func claims(ctx context.Context, server *database.Server, c choice, perJob int, 
 const tickConns = 2
 
 func (s *stage) claimRound(ctx context.Context, perJob int) (claimed, error) {
-	instant := time.Now().Add(time.Minute).Truncate(time.Minute).UTC()
-	pattern := fmt.Sprintf("%d %d * * *", instant.Minute(), instant.Hour())
-	if perJob > 1 {
-		pattern = "* * * * *"
-	}
 	for _, query := range []string{"TRUNCATE TABLE executions", "TRUNCATE TABLE attempts"} {
 		if _, err := s.db.ExecContext(ctx, query); err != nil {
 			return claimed{}, err
 		}
+	}
+	result, err := s.claimOnce(ctx, perJob, func() (func() error, error) { return func() error { return nil }, nil })
+	if err != nil {
+		return result, err
+	}
+	result.plain, err = s.plainInserts(ctx, result.occurrences)
+	return result, err
+}
+
+// claimOnce makes all jobs due and measures the tick that claims them, beside
+// what begin begins and its answer ends.
+func (s *stage) claimOnce(ctx context.Context, perJob int, begin func() (end func() error, err error)) (claimed, error) {
+	instant := time.Now().Add(time.Minute).Truncate(time.Minute).UTC()
+	pattern := fmt.Sprintf("%d %d * * *", instant.Minute(), instant.Hour())
+	if perJob > 1 {
+		pattern = "* * * * *"
 	}
 	if _, err := s.db.ExecContext(ctx, "UPDATE jobs SET cron_pattern = ?, next_run_at = ?", pattern, instant); err != nil {
 		return claimed{}, err
@@ -92,6 +104,10 @@ func (s *stage) claimRound(ctx context.Context, perJob int) (claimed, error) {
 	store := &timedStore{Store: mysql.NewExecutions(db)}
 	fast, slow := &timedQueue{Queue: queue}, &timedQueue{Queue: queue}
 	tick := dispatch.New(store, fast, slow, time.Now, slog.Default())
+	end, err := begin()
+	if err != nil {
+		return claimed{}, err
+	}
 	s.trips.reset()
 	began := time.Now()
 	report, err := tick.Tick(ctx)
@@ -99,7 +115,7 @@ func (s *stage) claimRound(ctx context.Context, perJob int) (claimed, error) {
 		occurrences: report.Claimed, total: time.Since(began), claim: store.claim, plan: store.plan, send: fast.spent, mark: store.mark,
 		trips: s.trips.count(),
 	}
-	if err != nil {
+	if err := errors.Join(err, end()); err != nil {
 		return result, err
 	}
 	var queued int
@@ -109,8 +125,7 @@ func (s *stage) claimRound(ctx context.Context, perJob int) (claimed, error) {
 	if queued != report.Claimed || queued == 0 {
 		return result, fmt.Errorf("%d occurrences were claimed and %d queued", report.Claimed, queued)
 	}
-	result.plain, err = s.plainInserts(ctx, report.Claimed)
-	return result, err
+	return result, nil
 }
 
 // plainInserts stores as many rows of the same shape in a table of the same

@@ -18,6 +18,7 @@ import (
 type roundTrips struct {
 	mu     sync.Mutex
 	n      int64
+	failed int64 // transactions
 	byKind map[string]*spent
 }
 
@@ -51,13 +52,27 @@ func (r *roundTrips) note(query string, began time.Time, trips int64) {
 func (r *roundTrips) reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.n, r.byKind = 0, nil
+	r.n, r.failed, r.byKind = 0, 0, nil
 }
 
 func (r *roundTrips) count() int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.n
+}
+
+// lost is how many transactions were rolled back, each to be tried again or
+// given up; statements that stand alone are transactions too.
+func (r *roundTrips) lost() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failed
+}
+
+func (r *roundTrips) lose() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failed++
 }
 
 // print lists the kinds of statements since the last reset, the dearest first.
@@ -104,11 +119,16 @@ type driverConn interface {
 type countingConn struct {
 	driverConn
 	trips *roundTrips
+	inTx  bool
 }
 
 func (c *countingConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	defer c.trips.note(query, time.Now(), 1)
-	return c.driverConn.ExecContext(ctx, query, args)
+	result, err := c.driverConn.ExecContext(ctx, query, args)
+	if err != nil && !c.inTx {
+		c.trips.lose()
+	}
+	return result, err
 }
 
 func (c *countingConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
@@ -125,20 +145,24 @@ func (c *countingConn) PrepareContext(ctx context.Context, query string) (driver
 func (c *countingConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	defer c.trips.note("BEGIN", time.Now(), 1)
 	tx, err := c.driverConn.BeginTx(ctx, opts)
-	return countingTx{tx, c.trips}, err
+	c.inTx = err == nil
+	return countingTx{tx, c}, err
 }
 
 type countingTx struct {
 	driver.Tx
-	trips *roundTrips
+	conn *countingConn
 }
 
 func (t countingTx) Commit() error {
-	defer t.trips.note("COMMIT", time.Now(), 1)
+	defer t.conn.trips.note("COMMIT", time.Now(), 1)
+	t.conn.inTx = false
 	return t.Tx.Commit()
 }
 
 func (t countingTx) Rollback() error {
-	defer t.trips.note("ROLLBACK", time.Now(), 1)
+	defer t.conn.trips.note("ROLLBACK", time.Now(), 1)
+	t.conn.trips.lose()
+	t.conn.inTx = false
 	return t.Tx.Rollback()
 }

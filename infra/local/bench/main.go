@@ -6,6 +6,8 @@
 //     claim the jobs, and compares what the target received with what was due.
 //   - claim: how many due occurrences one tick claims and sends in a second,
 //     beside what the database takes in plain inserts.
+//   - purge: the same beside a second tick that removes old executions, and what
+//     one step of that costs by itself.
 //   - executor: executions a second against a quick target, their round trips
 //     to the database, and memory.
 //   - idle: a tick with many jobs stored and none due.
@@ -42,9 +44,10 @@ func main() {
 	engine := flag.String("engine", database.Auto, "the database: auto, server or embedded")
 	poller := flag.String("poller", "both", "lateness: free, limited as AWS's mapping is, or both")
 	flag.IntVar(&c.rounds, "rounds", 3, "rounds of each; the medians are printed")
-	flag.IntVar(&c.due, "due", 20_000, "claim: how many occurrences are due")
+	flag.IntVar(&c.due, "due", 20_000, "claim, purge: how many occurrences are due")
+	flag.IntVar(&c.old, "old", 300_000, "purge: how many old executions are stored")
 	flag.IntVar(&c.executions, "executions", 10_000, "executor: how many executions are made")
-	flag.BoolVar(&c.statements, "statements", false, "claim, executor, idle: list where the last round's database time went")
+	flag.BoolVar(&c.statements, "statements", false, "claim, purge, executor, idle: list where the last round's database time went")
 	flag.IntVar(&c.stored, "stored", 1_000_000, "idle: how many jobs are stored")
 	profile := flag.String("cpuprofile", "", "write a CPU profile to this file")
 	flag.Parse()
@@ -71,15 +74,15 @@ func main() {
 	}
 }
 
-var allParts = []string{"lateness", "claim", "executor", "idle"}
+var allParts = []string{"lateness", "claim", "purge", "executor", "idle"}
 
 // choice is what to measure.
 type choice struct {
-	parts                           []string
-	sizes                           []int
-	pollers                         []bool // limited
-	rounds, due, executions, stored int
-	statements                      bool
+	parts                                []string
+	sizes                                []int
+	pollers                              []bool // limited
+	rounds, due, old, executions, stored int
+	statements                           bool
 }
 
 func (c *choice) parse(parts, sizes, poller string) error {
@@ -107,8 +110,8 @@ func (c *choice) parse(parts, sizes, poller string) error {
 	default:
 		return fmt.Errorf("-poller: must be free, limited or both")
 	}
-	if c.rounds < 1 || c.due < 4 || c.executions < 1 || c.stored < 1 {
-		return fmt.Errorf("-rounds, -due, -executions and -stored: must be positive, -due at least 4")
+	if c.rounds < 1 || c.due < 4 || c.old < 1 || c.executions < 1 || c.stored < 1 {
+		return fmt.Errorf("-rounds, -due, -old, -executions and -stored: must be positive, -due at least 4")
 	}
 	return nil
 }
@@ -139,6 +142,8 @@ func run(ctx context.Context, c choice, engine string) error {
 			err = benchLateness(ctx, server, dir, c, say)
 		case "claim":
 			err = benchClaims(ctx, server, c, say)
+		case "purge":
+			err = benchPurge(ctx, server, c, say)
 		case "executor":
 			err = benchExecutor(ctx, server, c, say)
 		case "idle":
