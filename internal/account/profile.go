@@ -16,7 +16,7 @@ func (s *Service) UpdateProfile(ctx context.Context, userID int64, change Profil
 		return User{}, err
 	}
 	if !anyVersion(change.Versions, user.Version) {
-		return User{}, apperr.New(apperr.PreconditionFailed, "Your account has changed since you read it; read it again.")
+		return User{}, apperr.New(apperr.PreconditionFailed, "Your account has changed since you read it, or If-Match is no ETag of it; read it again.")
 	}
 	before := user
 	faults := change.apply(&user)

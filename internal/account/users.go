@@ -157,7 +157,7 @@ func (s *Service) ChangeUser(ctx context.Context, actor Principal, id int64, in 
 	}
 	return s.store.ChangeUser(ctx, id, func(current User, otherAdmins int) (User, EndReason, error) {
 		if !anyVersion(versions, current.Version) {
-			return User{}, "", apperr.New(apperr.PreconditionFailed, "The user has changed since you read it; read it again.")
+			return User{}, "", apperr.New(apperr.PreconditionFailed, "The user has changed since you read it, or If-Match is no ETag of it; read it again.")
 		}
 		wanted := current
 		in.apply(&wanted)

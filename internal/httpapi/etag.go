@@ -3,13 +3,11 @@ package httpapi
 import (
 	"strconv"
 	"strings"
-
-	"github.com/cronjobs/cronjobs/internal/apperr"
 )
 
 // Conditional is embedded by inputs of routes that change one thing.
 type Conditional struct {
-	IfMatch string `header:"If-Match" maxLength:"1000" pattern:"^[ \\t]*(\\*|(W/)?\"[^\"]*\"([ \\t]*,[ \\t]*((W/)?\"[^\"]*\")?)*)[ \\t]*$" patternDescription:"ETags with their quotes, or *" doc:"The ETag that the change is meant for, with its quotes; another version answers 412."`
+	IfMatch string `header:"If-Match" maxLength:"1000" doc:"The ETag that the change is meant for, with its quotes; another version answers 412."`
 }
 
 // Versions lists the versions that If-Match names: nil where any will do, and
@@ -33,21 +31,3 @@ func (c Conditional) Versions() []int {
 	}
 	return versions
 }
-
-// Match refuses a change that was meant for another version than the present
-// one. A service that changes rows must compare again as it writes.
-func (c Conditional) Match(present int) error {
-	versions := c.Versions()
-	if versions == nil {
-		return nil
-	}
-	for _, v := range versions {
-		if v == present {
-			return nil
-		}
-	}
-	return errVersion
-}
-
-var errVersion = apperr.New(apperr.PreconditionFailed,
-	"The record has changed since you read it; read it again.")

@@ -240,7 +240,7 @@ func (s *Service) dispatchInLine(ctx context.Context, ids []int64) {
 // stored one; nil means any.
 func checkVersion(current int, wanted []int) error {
 	if wanted != nil && !slices.Contains(wanted, current) {
-		return apperr.New(apperr.PreconditionFailed, "Someone else has changed this meanwhile; read it again.")
+		return apperr.New(apperr.PreconditionFailed, "Someone else has changed this meanwhile, or If-Match is no ETag of it; read it again.")
 	}
 	return nil
 }

@@ -89,7 +89,7 @@ func updateUser(ctx context.Context, tx *sql.Tx, user account.User) error {
 		return emailTaken(err)
 	}
 	if matched == 0 {
-		return apperr.New(apperr.PreconditionFailed, "The user has changed since you read it; read it again.")
+		return apperr.New(apperr.PreconditionFailed, "The user has changed since you read it, or If-Match is no ETag of it; read it again.")
 	}
 	return nil
 }
