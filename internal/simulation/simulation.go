@@ -53,7 +53,8 @@ type Options struct {
 	Wide bool
 	// Strict takes locks that are waited for in a circle for a finding. The engine
 	// resolves them and the product tries again, so they are no fault by themselves;
-	// by which index an engine finds rows, it may decide anew.
+	// by which index an engine finds rows, it may decide anew. Starts that meet at
+	// the key of a slot are left out: see atSlots.
 	Strict bool
 	// IgnoreBacklog makes the queue never seem behind to anybody.
 	IgnoreBacklog bool
