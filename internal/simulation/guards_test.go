@@ -136,7 +136,7 @@ func cancels(edit bool) func(string) string {
 const setAside = "UPDATE jobs SET status = 'failed', status_reason = ?, version = version + 1, updated_at = ?"
 
 var guards = map[string]guard{
-	"the claim's compare-and-swap": {without: both(ignoredHint, func(q string) string { return claimed.ReplaceAllString(q, "AND (TRUE OR $1)") }), races: true, hold: "FROM jobs WHERE next_run_at <= ?", seeds: []uint64{11, 10}},
+	"the claim's compare-and-swap": {without: both(ignoredHint, func(q string) string { return claimed.ReplaceAllString(q, "AND (TRUE OR $1)") }), races: true, hold: "FROM jobs WHERE next_run_at <= ?", seeds: []uint64{17, 11, 10}},
 	"the token that is read back":  {without: swap("AND claim_token = ? AND status", "AND (TRUE OR claim_token = ?) AND status"), seeds: []uint64{1}},
 	"the revision in the start":    {without: ignore("id, attempt, revision", "", "", "revision"), mood: edited, seeds: []uint64{4, 2, 14}},
 	"the attempt in the start":     {without: ignore("id, attempt, revision", "", "attempt", ""), mood: slower, seeds: []uint64{2, 11}},
@@ -149,7 +149,7 @@ var guards = map[string]guard{
 	"the fence in the finish":   {without: ignore("id, fence", "", "fence"), races: true, mood: slow, seeds: []uint64{43, 15, 48}},
 	"the length of the lease": {without: func(q string) string {
 		return leaseTerm.ReplaceAllString(q, "lease_until = DATE_SUB(CAST($1 AS DATETIME(3)), INTERVAL 31 SECOND)")
-	}, seeds: []uint64{7, 8, 6}},
+	}, seeds: []uint64{7, 9, 8}},
 	"the job of a row that waits again": {without: swap("SELECT id, status <> 'active', deleted_at IS NOT NULL FROM jobs", "SELECT id, FALSE, FALSE FROM jobs"), seeds: []uint64{10, 4}},
 	// InnoDB's lock on the row itself mostly stands in for this one: dozens of
 	// seeds pass before one misses it.
@@ -187,10 +187,11 @@ var guards = map[string]guard{
 		without: swap(" FORCE INDEX (ix_executions_job_status) WHERE job_id", " FORCE INDEX (ix_executions_job_scheduled) WHERE job_id"), races: true, strict: true,
 		mood: hasty, hold: "SELECT id, fence FROM executions FORCE INDEX (PRIMARY) WHERE id IN", still: 5 * time.Second, seeds: []uint64{1},
 	},
-	"the token after a lost answer": {forgetful: true, mood: broken, seeds: []uint64{17, 15}},
-	"the limit of concurrent runs":  {without: swap("SELECT job_id, COUNT(*) FROM executions", "SELECT job_id, 0 FROM executions"), mood: hanging, seeds: []uint64{1}},
-	"what that limit counts":        {without: swap("AND status = 'running' GROUP BY job_id", "GROUP BY job_id"), mood: hanging, seeds: []uint64{1}},
-	"the setting aside":             {without: swap(setAside+" WHERE id = ?", setAside+" WHERE FALSE AND id = ?"), mood: poisoned, seeds: []uint64{1}},
+	"the token after a lost answer":   {forgetful: true, mood: broken, seeds: []uint64{17, 15}},
+	"the limit of concurrent runs":    {without: swap("SELECT job_id, COUNT(*) FROM executions", "SELECT job_id, 0 FROM executions"), mood: hanging, seeds: []uint64{1}},
+	"what that limit counts":          {without: swap("AND status = 'running' GROUP BY job_id", "GROUP BY job_id"), mood: hanging, seeds: []uint64{1}},
+	"the setting aside":               {without: swap(setAside+" WHERE id = ?", setAside+" WHERE FALSE AND id = ?"), mood: poisoned, seeds: []uint64{1}},
+	"the reason of what is set aside": {without: swap(setAside, strings.Replace(setAside, "status_reason = ?", "status_reason = LEFT(?, 0)", 1)), mood: poisoned, seeds: []uint64{1}},
 	// One job that cannot be read is taken for an error of its claim.
 	"the claim of those beside it":  {without: swap(setAside, "UPDATE nothing SET reason = ?, updated_at = ?"), mood: poisoned, seeds: []uint64{4}},
 	"the job that is yet to follow": {without: swap("j.status = 'active' AND (j.next_run_at IS NULL) = (c.status = 'active')", "FALSE"), mood: restless, seeds: []uint64{17, 3}},
