@@ -14,6 +14,7 @@ import (
 type actor struct {
 	number int
 	name   string
+	began  int       // the driver's step
 	limit  time.Time // its time is over then
 	// crashed: from now on nothing that it does has an effect.
 	crashed bool
@@ -137,7 +138,7 @@ func (s *simulation) pass(ctx context.Context, p point) verdict {
 func (s *simulation) start(ctx context.Context, name string, limit time.Duration, act func(context.Context, *actor), end func(*actor)) *actor {
 	s.mu.Lock()
 	s.number++
-	a := &actor{number: s.number, name: name, limit: time.Now().Add(limit)}
+	a := &actor{number: s.number, name: name, began: s.step, limit: time.Now().Add(limit)}
 	s.actors = append(s.actors, a)
 	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, actorKey{}, a), limit)

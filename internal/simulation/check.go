@@ -47,6 +47,7 @@ func (s *simulation) observe(ctx context.Context) {
 	s.checkTogether(now)
 	s.checkAttempts(before, now)
 	s.checkCategories(before, now)
+	s.noteLanes(now)
 	for _, id := range slices.Sorted(maps.Keys(now.jobRows)) {
 		if j := before.jobRows[id]; j != nil {
 			s.checkJob(before, now, j, now.jobRows[id])
@@ -69,6 +70,7 @@ func (s *simulation) checkRow(before, now snapshot, was, is *row) {
 	if was.status != is.status || was.attempt != is.attempt {
 		s.note("%s → %s", was.status, is)
 	}
+	s.checkLimit(before, was, is)
 	if is.fence != was.fence && (is.fence != was.fence+1 || is.status != execution.Running) {
 		s.find("I9", "the fence was %d: %s", was.fence, is)
 	}
@@ -167,7 +169,8 @@ func (s *simulation) checkStart(before snapshot, was, is *row) {
 	if is.fence != was.fence+1 || is.attempt != was.attempt || is.revision != was.revision {
 		s.find("I9", "started as another than it was: %s", is)
 	}
-	if j.deleted || is.trigger == execution.Schedule && !j.active {
+	// What was claimed before a job was set aside runs.
+	if j.deleted || is.trigger == execution.Schedule && !j.active && !(j.failed && s.aside[j.id]) {
 		s.find("I5", "started after its job was stopped: %s", is)
 	}
 	if early := time.Until(is.notBefore); early > startAhead {
@@ -304,7 +307,22 @@ func (s *simulation) checkJob(before, now snapshot, was, is *jobRow) {
 	if was.version != is.version && was.next == is.next {
 		return
 	}
+	if is.active {
+		delete(s.aside, is.id)
+	}
+	if is.failed && was.active {
+		if is.reason.V == "" {
+			s.find("poison", "job %d has failed, and nothing says why", is.id)
+		}
+		if is.setAside() {
+			s.checkSetAside(was, is)
+			return
+		}
+	}
 	if was.version == is.version {
+		if was.next.Valid && !is.next.Valid && now.categoryUp[is.category] {
+			s.find("I10", "job %d has lost its next run, and nobody has stopped it", is.id)
+		}
 		switch {
 		case was.next.Valid && is.next.Valid:
 			s.checkClaimed(now, is, was.next.V, is.next.V)

@@ -1,10 +1,12 @@
 package simulation
 
 import (
+	"bytes"
 	"context"
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"syscall"
@@ -50,6 +52,7 @@ type transaction struct {
 	inner     driver.Tx
 	plan      verdict // of a transaction that is one step
 	statement int
+	began     int // the driver's step
 	wrote     bool
 }
 
@@ -62,16 +65,58 @@ func (c *conn) ExecContext(ctx context.Context, query string, args []driver.Name
 	err = c.pass(ctx, query, args, true, func(query string) error {
 		result, err = c.Conn.(driver.ExecerContext).ExecContext(context.WithoutCancel(ctx), query, args)
 		return err
-	}, func() {})
+	})
 	return result, err
 }
 
 func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (rows driver.Rows, err error) {
 	err = c.pass(ctx, query, args, false, func(query string) error {
-		rows, err = c.Conn.(driver.QueryerContext).QueryContext(context.WithoutCancel(ctx), query, args)
+		answer, err := c.Conn.(driver.QueryerContext).QueryContext(context.WithoutCancel(ctx), query, args)
+		if err == nil {
+			rows, err = readAll(answer)
+		}
 		return err
-	}, func() { _ = rows.Close() })
+	})
 	return rows, err
+}
+
+// wholeAnswer is all that a query answers. It is read at once: that a row is locked
+// an engine may say only where the first row would come.
+type wholeAnswer struct {
+	columns []string
+	rows    [][]driver.Value
+}
+
+func readAll(from driver.Rows) (*wholeAnswer, error) {
+	defer func() { _ = from.Close() }()
+	a := &wholeAnswer{columns: from.Columns()}
+	for {
+		row := make([]driver.Value, len(a.columns))
+		if err := from.Next(row); errors.Is(err, io.EOF) {
+			return a, nil
+		} else if err != nil {
+			return nil, err
+		}
+		for i, value := range row {
+			if text, ok := value.([]byte); ok {
+				row[i] = bytes.Clone(text) // the driver's own
+			}
+		}
+		a.rows = append(a.rows, row)
+	}
+}
+
+func (a *wholeAnswer) Columns() []string { return a.columns }
+
+func (a *wholeAnswer) Close() error { return nil }
+
+func (a *wholeAnswer) Next(row []driver.Value) error {
+	if len(a.rows) == 0 {
+		return io.EOF
+	}
+	copy(row, a.rows[0])
+	a.rows = a.rows[1:]
+	return nil
 }
 
 // ResetSession and IsValid keep a broken connection out of the pool.
@@ -95,9 +140,8 @@ func connectionError() error {
 	return &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
 }
 
-// pass takes one statement through its seam. An answer that the actor never sees
-// is dropped: it would keep the connection from taking the transaction back.
-func (c *conn) pass(ctx context.Context, query string, args []driver.NamedValue, writes bool, run func(string) error, drop func()) error {
+// pass takes one statement through its seam.
+func (c *conn) pass(ctx context.Context, query string, args []driver.NamedValue, writes bool, run func(string) error) error {
 	if c.broken {
 		return driver.ErrBadConn
 	}
@@ -113,6 +157,7 @@ func (c *conn) pass(ctx context.Context, query string, args []driver.NamedValue,
 		if c.tx.inner, err = c.Conn.(driver.ConnBeginTx).BeginTx(context.WithoutCancel(ctx), driver.TxOptions{}); err != nil {
 			return err
 		}
+		c.tx.began = c.s.step
 	}
 	err = run(stated)
 	for isLocked(err) && c.s.fine {
@@ -126,13 +171,12 @@ func (c *conn) pass(ctx context.Context, query string, args []driver.NamedValue,
 	}
 	if writes {
 		if c.tx == nil {
-			c.s.committed(actorOf(ctx))
+			c.s.committed(actorOf(ctx), c.s.step)
 		} else {
 			c.tx.wrote = true
 		}
 	}
 	if err == nil && v.err != nil {
-		drop()
 		return c.fail(ctx, v)
 	}
 	return err
@@ -203,7 +247,7 @@ func (t *transaction) Commit() error {
 	err := inner.Commit()
 	c.s.transactionEnded()
 	if err == nil && t.wrote {
-		c.s.committed(actorOf(t.ctx))
+		c.s.committed(actorOf(t.ctx), t.began)
 	}
 	if err == nil && v.err != nil {
 		return c.fail(t.ctx, v)

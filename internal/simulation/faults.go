@@ -34,6 +34,11 @@ type Mood struct {
 	Skewed  bool          // every tick's clock is wrong
 	Backlog bool          // the queue says at times that it is behind
 	Away    float64       // how often a connection that breaks is the database's, which is away for seconds
+	// Poisoned: at times the zone or the pattern of a job cannot be read any more.
+	Poisoned bool
+	// Limit makes most calls slow, and lets so many runs of a job in the slow lane
+	// be under way; 0: few are slow, and the limit is the product's own.
+	Limit int
 	// Crowd lets people stop, run and delete one job above all.
 	Crowd bool
 }
@@ -52,6 +57,10 @@ func (s *simulation) chooseMood() Mood {
 	}
 	if s.opts.Seed%3 == 0 {
 		m.Away = 0.5
+	}
+	m.Poisoned = s.apart.IntN(4) == 0
+	if s.apart.IntN(4) == 0 {
+		m.Limit = 1 + s.apart.IntN(2)
 	}
 	if s.opts.Mood != nil {
 		m = *s.opts.Mood

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"github.com/cronjobs/cronjobs/internal/dispatch"
 	"github.com/cronjobs/cronjobs/internal/execution"
 	"github.com/cronjobs/cronjobs/internal/executor"
+	"github.com/cronjobs/cronjobs/internal/mysql"
 )
 
 // message is one in the queue.
@@ -165,7 +167,7 @@ func (s *simulation) execute(ctx context.Context, held []*message) {
 		for i, m := range held {
 			bodies[i] = m.body
 		}
-		e := executor.New(s.store, s.dispatcher(a), target{s}, clock{s, a}, quiet)
+		e := executor.New(s.starting(), s.dispatcher(a), target{s}, clock{s, a}, quiet)
 		errs = e.Run(ctx, bodies)
 	}, func(a *actor) {
 		for i, m := range held {
@@ -184,6 +186,26 @@ func (s *simulation) execute(ctx context.Context, held []*message) {
 	for _, m := range held {
 		s.note("%s gets %s", a, m.body)
 	}
+}
+
+// starting is the store as an executor sees it.
+func (s *simulation) starting() executor.Store {
+	if s.opts.FreshTickets {
+		return forgetful{s.store}
+	}
+	return s.store
+}
+
+// forgetful is a store by which a start that is tried again finds nothing of what
+// the try before has started.
+type forgetful struct{ *mysql.Executions }
+
+func (f forgetful) Start(ctx context.Context, now time.Time, ticket executor.Ticket, works []executor.Work) ([]executor.Started, error) {
+	if ticket.Again {
+		ticket = executor.Ticket{}
+		_, _ = rand.Read(ticket.Token[:]) // crypto/rand never fails
+	}
+	return f.Executions.Start(ctx, now, ticket, works)
 }
 
 var quiet = slog.New(slog.DiscardHandler)

@@ -44,6 +44,8 @@ type Options struct {
 	// HoldAfter holds up whoever has passed a statement with this text, so that
 	// all others go first: a race that is there is then met soon.
 	HoldAfter string
+	// HoldFor is how long they stand still there, besides: people come meanwhile.
+	HoldFor time.Duration
 	// TrustClocks makes the database's clock seem right to everybody.
 	TrustClocks bool
 	// Wide lets people also replay executions, change many jobs at once, and make
@@ -51,10 +53,14 @@ type Options struct {
 	Wide bool
 	// Strict takes locks that are waited for in a circle for a finding. The engine
 	// resolves them and the product tries again, so they are no fault by themselves;
-	// by which index an engine finds rows, it may decide anew.
+	// by which index an engine finds rows, it may decide anew. Starts that meet at
+	// the key of a slot are left out: see atSlots.
 	Strict bool
 	// IgnoreBacklog makes the queue never seem behind to anybody.
 	IgnoreBacklog bool
+	// FreshTickets makes a start that is tried again not know what the try before
+	// has started.
+	FreshTickets bool
 	// Trace shows the whole run, found fault or not.
 	Trace io.Writer
 	// At is the migrated database to use; nil takes one from mysqltest.
@@ -74,6 +80,8 @@ type Report struct {
 	// Unclaimed are instants that were due when a person's change, or a
 	// category's, moved the job's next run past them before any tick came.
 	Unclaimed int
+	SetAside  int      // jobs whose schedule could no longer be read
+	KeptOff   int      // runs that the limit of concurrent runs kept from starting
 	Findings  []string // what broke the protocol; empty is good
 	Trace     string   // the last steps, where something was found
 }
@@ -119,6 +127,9 @@ func run(t *testing.T, opts Options, at mysql.Options) Report {
 	s := &simulation{
 		opts: opts,
 		rng:  rand.New(rand.NewPCG(opts.Seed, 0x5eed)),
+		// What came to the days later draws from here, so that a seed's day goes on
+		// as it did before.
+		apart: rand.New(rand.NewPCG(opts.Seed, 0xa9a47)),
 	}
 	at.MaxConns = maxConns
 	connector, err := mysql.Connector(at)
@@ -162,7 +173,8 @@ func beginning(rng *rand.Rand) time.Time {
 func (s *simulation) report() Report {
 	r := Report{
 		Seed: s.opts.Seed, Fine: s.fine, Steps: s.step, Simulated: time.Since(s.begun),
-		Executions: len(s.rows), Calls: len(s.calls), Faults: s.faults, Deadlocks: s.deadlocks, Unclaimed: s.unclaimed, Findings: s.findings,
+		Executions: len(s.rows), Calls: len(s.calls), Faults: s.faults, Deadlocks: s.deadlocks, Unclaimed: s.unclaimed,
+		SetAside: s.setAside, KeptOff: s.keptOff, Findings: s.findings,
 	}
 	if len(r.Findings) > 0 {
 		r.Trace = s.trace.String()

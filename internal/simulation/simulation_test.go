@@ -60,8 +60,14 @@ func TestManyBadDays(t *testing.T) {
 				total.Executions += report.Executions
 				total.Calls += report.Calls
 				total.Faults += report.Faults
+				total.SetAside += report.SetAside
+				total.KeptOff += report.KeptOff
 			}
-			t.Logf("%d seeds: %d steps, %d executions, %d calls, %d faults", manyDays, total.Steps, total.Executions, total.Calls, total.Faults)
+			t.Logf("%d seeds: %d steps, %d executions, %d calls, %d faults, %d jobs set aside, %d runs kept off",
+				manyDays, total.Steps, total.Executions, total.Calls, total.Faults, total.SetAside, total.KeptOff)
+			if total.SetAside == 0 || total.KeptOff == 0 {
+				t.Error("no day had a job that could not be read, or none the limit of concurrent runs")
+			}
 		})
 	}
 }

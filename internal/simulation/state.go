@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cronjobs/cronjobs/internal/execution"
@@ -39,6 +40,7 @@ type row struct {
 	resend          sql.Null[time.Time]
 	resends         int
 	token           string // of who started it last
+	lane            execution.Lane
 }
 
 func (r *row) String() string {
@@ -55,6 +57,10 @@ type jobRow struct {
 	revision      int
 	next          sql.Null[time.Time]
 	updated       time.Time
+	lane          execution.Lane
+	// failed: the system has stopped it, for that reason.
+	failed bool
+	reason sql.Null[string]
 }
 
 // countsFrom is since when, or until when, a job that is to follow its category
@@ -73,8 +79,9 @@ func (s snapshot) unscheduled(j *jobRow) bool {
 	return j.active && !j.deleted && !j.next.Valid && s.categoryUp[j.category]
 }
 
+// schedule is the job's, also where a poisoned row can no longer be read.
 func (j *jobRow) schedule() *schedule.Schedule {
-	parsed, err := schedule.Parse(j.pattern, j.zone)
+	parsed, err := schedule.Parse(strings.TrimPrefix(j.pattern, lost), strings.TrimPrefix(j.zone, lost))
 	if err != nil {
 		panic(err) // people's patterns were checked
 	}
@@ -137,16 +144,18 @@ func (s *simulation) look(ctx context.Context) (now snapshot, err error) {
 		err = rows.Err()
 	}
 	read(`SELECT id, job_id, trigger_type, status, attempt, revision, fence, scheduled_for, occurrence_at, not_before, lease_until, slot_job_id,
-		missed_until, missed_count, reason, error_kind, resend_after, resends, COALESCE(HEX(claim_token), '') FROM executions`, func(rows *sql.Rows) error {
+		missed_until, missed_count, reason, error_kind, resend_after, resends, COALESCE(HEX(claim_token), ''), lane FROM executions`, func(rows *sql.Rows) error {
 		r := &row{}
 		err := rows.Scan(&r.id, &r.job, &r.trigger, &r.status, &r.attempt, &r.revision, &r.fence, &r.scheduled, &r.occurrence, &r.notBefore,
-			&r.lease, &r.slot, &r.missedUntil, &r.missedCount, &r.reason, &r.failure, &r.resend, &r.resends, &r.token)
+			&r.lease, &r.slot, &r.missedUntil, &r.missedCount, &r.reason, &r.failure, &r.resend, &r.resends, &r.token, &r.lane)
 		now.rows[r.id] = r
 		return err
 	})
-	read("SELECT id, category_id, status = 'active', deleted_at IS NOT NULL, cron_pattern, timezone, version, revision, next_run_at, updated_at FROM jobs", func(rows *sql.Rows) error {
+	read(`SELECT id, category_id, status = 'active', deleted_at IS NOT NULL, cron_pattern, timezone, version, revision, next_run_at, updated_at,
+		lane, status = 'failed', status_reason FROM jobs`, func(rows *sql.Rows) error {
 		j := &jobRow{}
-		err := rows.Scan(&j.id, &j.category, &j.active, &j.deleted, &j.pattern, &j.zone, &j.version, &j.revision, &j.next, &j.updated)
+		err := rows.Scan(&j.id, &j.category, &j.active, &j.deleted, &j.pattern, &j.zone, &j.version, &j.revision, &j.next, &j.updated,
+			&j.lane, &j.failed, &j.reason)
 		now.jobRows[j.id] = j
 		return err
 	})

@@ -47,6 +47,9 @@ func (s *simulation) answer(w executor.Work) answer {
 	n *= 0xbf58476d1ce4e5b9
 	n ^= n >> 32
 	a := answer{takes: 20*time.Millisecond + time.Duration(n>>8%900)*time.Millisecond}
+	if s.mood.Limit > 0 && n>>24%3 != 0 {
+		a.takes = w.Request.Timeout - 50*time.Millisecond
+	}
 	kind := n % 16
 	if s.mood.Failing && n>>16%2 == 0 {
 		kind %= 4
