@@ -98,7 +98,7 @@ func newHTTP(ctx context.Context, env Env) (http.Handler, *sql.DB, error) {
 		Jobs:        job.NewService(jobs, dispatcher, dispatch.LookAhead, env.Now),
 		Secrets:     job.NewSecrets(mysql.NewSecrets(db, ring), env.Now),
 		Runner:      dispatcher,
-		History:     mysql.NewHistory(db),
+		History:     mysql.NewHistory(db).Beside(jobs),
 		Summaries:   mysql.NewRollups(db),
 		Remover:     mysql.NewRetention(db),
 		Replies:     mysql.NewReplies(db),

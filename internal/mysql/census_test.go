@@ -114,7 +114,26 @@ func (i instance) counted(when string) string {
 		i.t.Errorf("%s: the other instance counts %s, stored are %s", when, answer, want)
 	}
 	i.requirePages(when)
+	i.requireFound(when)
 	return want
+}
+
+// requireFound compares what searches find, in the texts that it keeps, with what
+// is stored.
+func (i instance) requireFound(when string) {
+	i.t.Helper()
+	for _, part := range []string{"made", "crowd 001", "other", "item", "d"} {
+		for range 2 { // the first goes to the database, if anything has changed
+			_, total, err := i.list.ListJobs(i.t.Context(), job.Filter{Search: part, Limit: 1}, i.Now())
+			if err != nil {
+				i.t.Fatal(err)
+			}
+			want := i.text("SELECT COUNT(*) FROM jobs WHERE deleted_at IS NULL AND (LOCATE(?, LOWER(name)) > 0 OR LOCATE(?, LOWER(description)) > 0)", part, part)
+			if fmt.Sprint(total) != want {
+				i.t.Fatalf("%s: %d jobs with %q are found, stored are %s", when, total, part, want)
+			}
+		}
+	}
 }
 
 // requirePages compares pages, which it reads from places that it remembers,
@@ -172,10 +191,10 @@ func (w *world) crowd(n int, categoryID int64) {
 	for i := range n {
 		name := fmt.Sprintf("%c crowd %04d", "aF"[i%2], i) // names before and behind those of a test
 		at := noon.Add(time.Duration(i%7-3) * time.Hour)
-		values = append(values, "(?, ?, '', '0 0 1 1 *', 'UTC', ?, 'GET', 'inactive', ?, ?)")
-		args = append(args, name, job.NameKey(name), categoryID, at, at)
+		values = append(values, "(?, ?, ?, '', '0 0 1 1 *', 'UTC', ?, 'GET', 'inactive', ?, ?)")
+		args = append(args, name, job.NameKey(name), []byte(job.NameKey(name)+"\xff"), categoryID, at, at)
 	}
-	w.exec("INSERT INTO jobs (name, name_key, description, cron_pattern, timezone, category_id, method, status, created_at, updated_at) VALUES "+strings.Join(values, ", "), args...)
+	w.exec("INSERT INTO jobs (name, name_key, search_text, description, cron_pattern, timezone, category_id, method, status, created_at, updated_at) VALUES "+strings.Join(values, ", "), args...)
 	w.exec(`INSERT INTO job_requests (job_id, revision, method, url, timeout_ms, max_redirects, retry_attempts, retry_delay_ms, retry_backoff, overlap_policy, created_at)
 		SELECT id, revision, method, 'https://example.com/', 30000, 0, 0, 0, 'fixed', 'allow', created_at FROM jobs WHERE name LIKE '%crowd%'`)
 }
@@ -211,6 +230,10 @@ func TestNoInstanceCountsWhatAnotherHasChanged(t *testing.T) {
 		}},
 		{"import over what is there", func() error {
 			_, err := w.jobs.Import(ctx, w.items(3, w.work.ID, nil), job.ImportOptions{OnConflict: job.ConflictUpdate})
+			return err
+		}},
+		{"another name", func() error {
+			_, err := w.jobs.Patch(ctx, existing.ID, job.Input{Name: new("Made by another name"), Method: new("POST")}, nil)
 			return err
 		}},
 		{"delete", func() error { return w.jobs.Delete(ctx, last.ID, nil) }},

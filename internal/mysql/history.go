@@ -15,13 +15,21 @@ import (
 
 // History reads executions for people.
 type History struct {
-	db   *sql.DB
-	days kept[[]dayCount]
+	db    *sql.DB
+	days  kept[[]dayCount]
+	texts *texts
 }
 
 // NewHistory makes a reader on a pool that Open made.
 func NewHistory(db *sql.DB) *History {
-	return &History{db: db, days: kept[[]dayCount]{of: daysCounted, read: readDays}}
+	return &History{db: db, days: kept[[]dayCount]{of: daysCounted, read: readDays}, texts: &texts{}}
+}
+
+// Beside makes the reader look for names where a store of jobs does, so that they
+// are kept once.
+func (s *History) Beside(jobs *Jobs) *History {
+	s.texts = jobs.texts
+	return s
 }
 
 var executionTable = goqu.T("e")

@@ -91,6 +91,13 @@ func (s *History) namedJobs(ctx context.Context, q execution.Query, part string)
 		return queryAllSQL(ctx, s.db, scanInto[int64],
 			"SELECT j.id FROM jobs j FORCE INDEX (ix_jobs_category_name) WHERE j.category_id = ? LIMIT ?", q.CategoryID, maxNamedJobs+1)
 	}
+	texts, _, err := s.texts.current(ctx, s.db)
+	if err != nil {
+		return nil, err
+	}
+	if texts != nil {
+		return texts.named(part, q.CategoryID, maxNamedJobs+1), nil
+	}
 	category, categoryArgs := "", []any{}
 	if q.CategoryID != 0 {
 		category, categoryArgs = " AND j.category_id = ?", []any{q.CategoryID}

@@ -1,9 +1,12 @@
 package mysql
 
 import (
+	"cmp"
 	"context"
+	"database/sql"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cronjobs/cronjobs/internal/execution"
 )
@@ -36,6 +39,11 @@ func (s *History) List(ctx context.Context, q execution.Query) (execution.Page, 
 	if l.skippable() {
 		if parts, err = s.slicesOf(ctx, l); err != nil {
 			return execution.Page{}, translate(err)
+		}
+	}
+	if l.job.failures.text != nil {
+		if page, all, err := s.listFew(ctx, l); err != nil || all {
+			return page, translate(err)
 		}
 	}
 	counted, stopped := int64(maxCounted), true
@@ -71,6 +79,48 @@ func (s *History) List(ctx context.Context, q execution.Query) (execution.Page, 
 	}
 	page.Executions, err = s.read(ctx, ids)
 	return page, translate(err)
+}
+
+// listFew is List for executions that are told by reading their rows, each of
+// which is to be read once: all are listed, and the page is cut out of them. all
+// reports that they were few enough for that.
+func (s *History) listFew(ctx context.Context, l listing) (page execution.Page, all bool, err error) {
+	type standing struct {
+		id int64
+		at time.Time
+	}
+	from, where, args := l.candidates()
+	found, err := queryAllSQL(ctx, s.db, func(rows *sql.Rows) (one standing, err error) {
+		err = rows.Scan(&one.id, &one.at)
+		return one, err
+	}, "SELECT e.id, e.scheduled_for FROM "+from+" WHERE "+where+" LIMIT ?", append(args, maxCounted+1)...)
+	if err != nil || len(found) > maxCounted {
+		return page, false, err
+	}
+	page.Total = int64(len(found))
+	order := func(a, b standing) int {
+		if !l.q.Oldest {
+			a, b = b, a
+		}
+		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id))
+	}
+	slices.SortFunc(found, order)
+	begin := min(l.q.Offset, len(found))
+	if p := l.q.After; p != nil {
+		after := standing{p.ID, utc(p.ScheduledFor)}
+		begin, _ = slices.BinarySearchFunc(found, after, order)
+		if begin < len(found) && found[begin].id == p.ID {
+			begin++
+		}
+	}
+	rest := found[begin:]
+	page.More = len(rest) > l.q.Limit
+	ids := make([]int64, 0, l.q.Limit)
+	for _, one := range rest[:min(len(rest), l.q.Limit)] {
+		ids = append(ids, one.id)
+	}
+	page.Executions, err = s.read(ctx, ids)
+	return page, true, err
 }
 
 // count counts up to maxCounted; stopped reports that there are, or may be,

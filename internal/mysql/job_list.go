@@ -35,6 +35,15 @@ func (s *Jobs) ListJobs(ctx context.Context, filter job.Filter, now time.Time) (
 // chooseJobs lists the ids of a page's jobs, and counts all that match.
 func (s *Jobs) chooseJobs(ctx context.Context, filter job.Filter, now time.Time) (ids []int64, total int, err error) {
 	match := matchJobs(filter)
+	if filter.Search != "" {
+		texts, generation, err := s.texts.current(ctx, s.db)
+		if err != nil {
+			return nil, 0, err
+		}
+		if texts != nil {
+			return s.chooseFound(ctx, filter, match, texts.find(filter), generation, now)
+		}
+	}
 	known := counted(filter)
 	if known {
 		if total, match.generation, err = s.countKnown(ctx, filter); err != nil {
@@ -67,6 +76,27 @@ func (s *Jobs) chooseJobs(ctx context.Context, filter job.Filter, now time.Time)
 		return nil, total, nil
 	}
 	ids, err = s.walkJobs(ctx, filter, match, total, now)
+	return ids, total, err
+}
+
+// chooseFound chooses a page out of all jobs that match, which are known.
+func (s *Jobs) chooseFound(ctx context.Context, filter job.Filter, match jobMatch, found []int64, generation int64, now time.Time) (ids []int64, total int, err error) {
+	if total = len(found); total <= filter.Offset || filter.Limit <= 0 {
+		return nil, total, nil
+	}
+	byID := filter.Sort == "" || filter.Sort == job.SortID
+	switch {
+	case byID && filter.Descending:
+		slices.Reverse(found)
+		fallthrough
+	case byID:
+		return found[filter.Offset:min(total, filter.Offset+filter.Limit)], total, nil
+	case total <= fewJobs:
+		ids, err = queryAll(ctx, s.db, orderFew(found, filter, now), scanInto[int64])
+	default:
+		match.generation = generation
+		ids, err = s.walkJobs(ctx, filter, match, total, now)
+	}
 	return ids, total, err
 }
 
@@ -190,11 +220,18 @@ const maxSearchText = 3000
 // searchText is what a search looks through: name and description, folded, and
 // between them a byte that no text holds. Nil where it is too long.
 func searchText(j job.Job) any {
-	text := strings.ToLower(j.Name) + "\xff" + strings.ToLower(j.Description)
+	text := foldedText(j.Name, j.Description)
 	if len(text) > maxSearchText {
 		return nil
 	}
-	return []byte(text)
+	return text
+}
+
+// afterName stands between name and description.
+const afterName = 0xFF
+
+func foldedText(name, description string) []byte {
+	return slices.Concat([]byte(strings.ToLower(name)), []byte{afterName}, []byte(strings.ToLower(description)))
 }
 
 // contains finds part in a column that is folded and has a binary collation.

@@ -19,18 +19,19 @@ type Jobs struct {
 	db     *sql.DB
 	census *census
 	places *places
+	texts  *texts
 	ring   *secret.Ring
 }
 
 // NewJobs makes a store on a pool that Open made. It has no key: secrets are
 // neither stored nor opened.
 func NewJobs(db *sql.DB) *Jobs {
-	return &Jobs{db: db, census: newCensus(db), places: &places{}}
+	return &Jobs{db: db, census: newCensus(db), places: &places{}, texts: &texts{}}
 }
 
 // WithKeys is the store with keys for secrets.
 func (s *Jobs) WithKeys(ring *secret.Ring) *Jobs {
-	return &Jobs{db: s.db, census: s.census, places: s.places, ring: ring}
+	return &Jobs{db: s.db, census: s.census, places: s.places, texts: s.texts, ring: ring}
 }
 
 // GetJob reads a job that is not deleted.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/cronjobs/cronjobs/internal/job"
 )
@@ -18,6 +19,7 @@ import (
 type places struct {
 	mu         sync.Mutex
 	generation int64
+	since      time.Time
 	lists      map[placeList][]standing // each in ascending order
 }
 
@@ -50,7 +52,7 @@ func listOf(filter job.Filter, part stretch) placeList {
 func (p *places) around(generation int64, list placeList, lo, hi int) (before, behind *standing) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.generation != generation {
+	if p.generation != generation || time.Since(p.since) >= keptAge {
 		return nil, nil
 	}
 	known := p.lists[list]
@@ -71,8 +73,8 @@ func (p *places) around(generation int64, list placeList, lo, hi int) (before, b
 func (p *places) learn(generation int64, list placeList, seen ...standing) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.generation != generation || len(p.lists) >= maxPlaceLists && p.lists[list] == nil {
-		p.generation, p.lists = generation, map[placeList][]standing{}
+	if p.generation != generation || time.Since(p.since) >= keptAge || len(p.lists) >= maxPlaceLists && p.lists[list] == nil {
+		p.generation, p.since, p.lists = generation, time.Now(), map[placeList][]standing{}
 	}
 	// Never changed in place: others read what around gave them.
 	known := slices.Clone(p.lists[list])
