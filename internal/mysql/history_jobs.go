@@ -49,6 +49,13 @@ func (s *History) restrictJobs(ctx context.Context, q execution.Query) (r jobRes
 		r.joined = true
 		return r, nil
 	}
+	if q.Search == "" {
+		many, err := queryAllSQL(ctx, s.db, scanInto[int64],
+			"SELECT j.id FROM jobs j FORCE INDEX (ix_jobs_category_name) WHERE j.category_id = ? LIMIT 1 OFFSET ?", q.CategoryID, maxNamedJobs)
+		if r.joined = len(many) > 0; r.joined || err != nil {
+			return r, err
+		}
+	}
 	found, err := s.namedJobs(ctx, q, r.part)
 	switch {
 	case err != nil:

@@ -22,7 +22,7 @@ const (
 	// enough among them to be met soon.
 	maxNamedJobs = 500
 	// maxJoined is how many executions are counted by looking up their jobs.
-	maxJoined = 2000
+	maxJoined = 1000
 )
 
 // jobsByID looks a job up by its id. The index is named, lest an engine goes
@@ -130,20 +130,15 @@ func (s *History) count(ctx context.Context, l listing) (counted int64, stopped 
 	if l.byKind() && l.job.joined && !l.job.orError {
 		// Few of the candidates may be of the jobs: it is they that are bounded.
 		bounded, boundedArgs := l.candidatesAlone()
-		query := "SELECT COUNT(*) FROM (" + bounded + " LIMIT ?) AS t"
-		all, err := queryAllSQL(ctx, s.db, scanInto[int64], query, append(slices.Clone(boundedArgs), maxJoined+1)...)
+		condition, conditionArgs := l.job.condition()
+		type count struct{ all, found int64 }
+		of, err := queryAllSQL(ctx, s.db, func(rows *sql.Rows) (c count, err error) { err = rows.Scan(&c.all, &c.found); return c, err },
+			"SELECT COUNT(*), COALESCE(SUM("+condition+"), 0) FROM ("+bounded+" LIMIT ?) AS e STRAIGHT_JOIN "+jobsByID+" ON j.id = e.job_id",
+			slices.Concat(conditionArgs, boundedArgs, []any{maxJoined})...)
 		if err != nil {
 			return 0, false, err
 		}
-		if all[0] > maxJoined {
-			condition, conditionArgs := l.job.condition()
-			found, err := queryAllSQL(ctx, s.db, scanInto[int64], "SELECT COUNT(*) FROM ("+bounded+" LIMIT ?) AS e STRAIGHT_JOIN "+jobsByID+" ON j.id = e.job_id WHERE "+condition,
-				slices.Concat(boundedArgs, []any{maxJoined}, conditionArgs)...)
-			if err != nil {
-				return 0, false, err
-			}
-			return found[0], true, nil
-		}
+		return of[0].found, of[0].all >= maxJoined, nil
 	}
 	all, err := queryAllSQL(ctx, s.db, scanInto[int64],
 		"SELECT COUNT(*) FROM (SELECT 1 FROM "+candidates+" WHERE "+where+" LIMIT ?) AS t", append(args, maxCounted+1)...)
