@@ -195,6 +195,13 @@ func (s *Jobs) walkDeep(ctx context.Context, filter job.Filter, match jobMatch, 
 	rest := len(parts) - 1
 	if parts[rest].few {
 		rest = 0
+		// In the first half the page mostly lies nearer to the head, and is there
+		// without anything being counted.
+		if filter.Offset+filter.Limit <= total/2 {
+			if ids, err := s.readStretch(ctx, filter, match, parts[0], filter.Offset, filter.Limit); err != nil || len(ids) == filter.Limit {
+				return ids, err
+			}
+		}
 	}
 	for i, part := range parts {
 		if i == rest {
