@@ -17,8 +17,9 @@ const (
 	// dayRests is how long after its end a day is counted first: by then most
 	// of its runs have come to their end.
 	dayRests = time.Hour
-	// daysAgain is how many days one step counts again, for rows are removed.
-	daysAgain = 30
+	// daysAgain is how many days one step counts again, for runs may end late: so
+	// few that nobody who reads meanwhile has to wait for it.
+	daysAgain = 5
 	// maxDay is how many executions a day may hold to be counted. A history
 	// with larger ones has no deep pages.
 	maxDay = 2_000_000
