@@ -61,7 +61,8 @@ func countKinds(ctx context.Context, db *sql.DB) (map[jobKind]int64, error) {
 // statsTell reports whether the statistics have a row of each job that is not
 // deleted, and of no other one that says so. They lack it where the release
 // before, which knew of no such rows, still made or deleted jobs when this
-// one's schema was there; Retention.Purge mends it.
+// one's schema was there; Retention.Purge mends it. A run of a job that it deleted
+// may yet make a row that is wrong, which is noticed when keptAge has passed.
 func (c *census) statsTell(ctx context.Context) (bool, error) {
 	told, _, err := c.told.get(ctx, c.db)
 	return told, err

@@ -1,6 +1,7 @@
 package mysql_test
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"go/ast"
@@ -11,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -140,10 +142,19 @@ func (i instance) requireFound(when string) {
 // with what is stored.
 func (i instance) requirePages(when string) {
 	i.t.Helper()
-	for sort, order := range map[job.Sort]string{
-		job.SortID: "id", job.SortName: "name_key", job.SortCreatedAt: "created_at, id", job.SortUpdatedAt: "updated_at, id",
+	for _, list := range []struct {
+		sort         job.Sort
+		status       job.Status
+		order, where string
+	}{
+		{sort: job.SortID, order: "id"},
+		{sort: job.SortName, order: "name_key"},
+		{sort: job.SortCreatedAt, order: "created_at, id"},
+		{sort: job.SortUpdatedAt, order: "updated_at, id"},
+		{sort: job.SortStatus, order: "CONCAT(status), id"},
+		{sort: job.SortUpdatedAt, status: job.Inactive, order: "updated_at, id", where: " AND status = 'inactive'"},
 	} {
-		rows, err := i.db.Query("SELECT id FROM jobs WHERE deleted_at IS NULL ORDER BY " + order)
+		rows, err := i.db.Query("SELECT id FROM jobs WHERE deleted_at IS NULL" + list.where + " ORDER BY " + list.order)
 		if err != nil {
 			i.t.Fatal(err)
 		}
@@ -152,10 +163,10 @@ func (i instance) requirePages(when string) {
 			i.t.Fatal(err)
 		}
 		for _, descending := range []bool{false, true} {
-			for _, offset := range []int{300, 320, 310, len(stored) - 320, len(stored) - 300} {
-				listed, _, err := i.list.ListJobs(i.t.Context(), job.Filter{Sort: sort, Descending: descending, Offset: offset, Limit: 10}, i.Now())
-				if err != nil {
-					i.t.Fatal(err)
+			for _, offset := range []int{1020, 1040, 1030, len(stored) - 320, len(stored) - 300} {
+				listed, total, err := i.list.ListJobs(i.t.Context(), job.Filter{Sort: list.sort, Status: list.status, Descending: descending, Offset: offset, Limit: 10}, i.Now())
+				if err != nil || len(listed) != 10 || total != len(stored) {
+					i.t.Fatalf("%s: %d jobs from %d of %d: %v", when, len(listed), offset, total, err)
 				}
 				for n, j := range listed {
 					want := stored[offset+n]
@@ -163,7 +174,7 @@ func (i instance) requirePages(when string) {
 						want = stored[len(stored)-1-offset-n]
 					}
 					if j.ID != want {
-						i.t.Fatalf("%s: by %s, descending %t, job %d of the list is %d, stored is %d", when, sort, descending, offset+n, j.ID, want)
+						i.t.Fatalf("%s: %+v, descending %t: job %d of the list is %d, stored is %d", when, list, descending, offset+n, j.ID, want)
 					}
 				}
 			}
@@ -206,7 +217,7 @@ func TestNoInstanceCountsWhatAnotherHasChanged(t *testing.T) {
 	w := newWorld(t)
 	b := instance{w, mysql.NewCategories(w.db), mysql.NewRollups(w.db), mysql.NewJobs(w.db)}
 	other := w.category("Other")
-	w.crowd(900, w.work.ID)
+	w.crowd(2200, w.work.ID)
 	existing := w.minutely("Existing", nil)
 	ctx := t.Context()
 	var last job.Job
@@ -262,4 +273,34 @@ func TestNoInstanceCountsWhatAnotherHasChanged(t *testing.T) {
 			t.Errorf("%s changed no count: %s", step.name, after)
 		}
 	}
+}
+
+// One instance serves many requests at once, whatever is written meanwhile.
+func TestListsAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.crowd(1500, w.work.ID)
+	changed := w.minutely("Changed", nil)
+	list := mysql.NewJobs(w.db)
+	var all sync.WaitGroup
+	for reader := range 4 {
+		all.Go(func() {
+			for n := range 40 {
+				filter := job.Filter{Sort: job.SortName, Descending: n%2 == 0, Offset: 200 + (n*131+reader*17)%1200, Limit: 20}
+				if n%4 == 0 {
+					filter.Search = "crowd"
+				}
+				page, total, err := list.ListJobs(context.WithoutCancel(t.Context()), filter, w.Now())
+				if err != nil || len(page) != 20 || total < 1500 {
+					t.Errorf("%+v: %d of %d: %v", filter, len(page), total, err)
+				}
+			}
+		})
+	}
+	for n := range 20 {
+		if _, err := w.jobs.Patch(t.Context(), changed.ID, job.Input{Name: new(fmt.Sprintf("Changed %d", n))}, nil); err != nil {
+			t.Error(err)
+		}
+	}
+	all.Wait()
 }

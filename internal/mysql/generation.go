@@ -42,7 +42,8 @@ func stored(ctx context.Context, db *sql.DB, of subject) (int64, error) {
 	return found[0], nil
 }
 
-// keptAge is how long anything is kept at most.
+// keptAge is how long anything is kept at most: the release before, which may
+// still write beside this one while it is deployed, does not raise all of it.
 const keptAge = 5 * time.Minute
 
 // kept is what has been read of a subject and is kept for as long as it is true,
@@ -69,8 +70,9 @@ func (k *kept[T]) get(ctx context.Context, db *sql.DB) (value T, generation int6
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.generation == generation && time.Since(k.since) < keptAge {
-		return k.value, generation, nil
+	// A generation only grows: what another has read since is true as well.
+	if k.generation >= generation && time.Since(k.since) < keptAge {
+		return k.value, k.generation, nil
 	}
 	began := time.Now()
 	if value, err = k.read(ctx, db); err != nil {

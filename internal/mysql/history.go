@@ -25,11 +25,12 @@ func NewHistory(db *sql.DB) *History {
 	return &History{db: db, days: kept[[]dayCount]{of: daysCounted, read: readDays}, texts: &texts{}}
 }
 
-// Beside makes the reader look for names where a store of jobs does, so that they
-// are kept once.
+// Beside is a reader that looks for names where a store of jobs does, so that
+// they are kept once.
 func (s *History) Beside(jobs *Jobs) *History {
-	s.texts = jobs.texts
-	return s
+	beside := NewHistory(s.db)
+	beside.texts = jobs.texts
+	return beside
 }
 
 var executionTable = goqu.T("e")

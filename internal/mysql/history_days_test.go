@@ -107,6 +107,10 @@ func compareDeepPages(t *testing.T, db *sql.DB, history *mysql.History, offsets 
 				if diff := cmp.Diff(want, got); diff != "" || page.More != more {
 					t.Errorf("%+v: more %t, want %t (-walked +listed):\n%s", q, page.More, more, diff)
 				}
+				all := countedAll(t, db, q)
+				if page.Total != min(all, 10_000) || page.TotalIsLowerBound != (all > 10_000) {
+					t.Errorf("%+v: total %d, lower bound %t, of %d", q, page.Total, page.TotalIsLowerBound, all)
+				}
 				if len(got) > 0 {
 					deepest = max(deepest, offset)
 				}
@@ -118,11 +122,19 @@ func compareDeepPages(t *testing.T, db *sql.DB, history *mysql.History, offsets 
 	}
 }
 
-// walkedPage reads the ids of a page and one more.
-func walkedPage(t *testing.T, db *sql.DB, q execution.Query) (ids []int64) {
+// countedAll counts all that is asked for.
+func countedAll(t *testing.T, db *sql.DB, q execution.Query) (n int64) {
 	t.Helper()
-	query, args, way := "SELECT id FROM executions WHERE TRUE", []any{}, "DESC"
-	add := func(condition string, arg any) { query, args = query+" AND "+condition, append(args, arg) }
+	where, args := conditionOf(q)
+	if err := db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM executions WHERE "+where, args...).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func conditionOf(q execution.Query) (where string, args []any) {
+	where = "TRUE"
+	add := func(condition string, arg any) { where, args = where+" AND "+condition, append(args, arg) }
 	if q.Status != "" {
 		add("status = ?", string(q.Status))
 	}
@@ -135,6 +147,14 @@ func walkedPage(t *testing.T, db *sql.DB, q execution.Query) (ids []int64) {
 	if q.To != nil {
 		add("scheduled_for <= ?", *q.To)
 	}
+	return where, args
+}
+
+// walkedPage reads the ids of a page and one more.
+func walkedPage(t *testing.T, db *sql.DB, q execution.Query) (ids []int64) {
+	t.Helper()
+	where, args := conditionOf(q)
+	query, way := "SELECT id FROM executions WHERE "+where, "DESC"
 	if q.Oldest {
 		way = "ASC"
 	}

@@ -32,6 +32,7 @@ func TestPagesOfErrors(t *testing.T) {
 		"refused 0": "error_message = 'Refused 0' AND status <> 'success'",
 		"refused 1": "(error_message = 'Refused 1' AND status <> 'success' OR job_id IN (SELECT id FROM jobs WHERE name = 'name refused 1'))",
 		"nowhere":   "FALSE",
+		"too often": "FALSE", // is with successes alone, which have no error
 	} {
 		for _, oldest := range []bool{false, true} {
 			order := " DESC"
@@ -77,6 +78,21 @@ func TestPagesOfErrors(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A success has no error, whatever its column holds: nothing is read to say so.
+func TestNoSuccessIsFoundByItsError(t *testing.T) {
+	t.Parallel()
+	db, check := watchPlans(t)
+	storeForPlans(t, db)
+	q := execution.Query{Search: "too often", SearchErrors: true, Status: execution.Success, Limit: 30}
+	check("errors of successes", func() error {
+		page, err := mysql.NewHistory(db).List(t.Context(), q)
+		if page.Total != 0 {
+			t.Errorf("%d are found", page.Total)
+		}
+		return err
+	})
 }
 
 func executionIDs(page execution.Page) (ids []int64) {

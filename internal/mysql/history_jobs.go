@@ -60,6 +60,8 @@ func (s *History) restrictJobs(ctx context.Context, q execution.Query) (r jobRes
 	switch {
 	case err != nil:
 		return r, err
+	case r.orError && len(found) == 0 && q.Status == execution.Success:
+		r.nobody = true // none has an error
 	case r.orError && len(found) == 0:
 		r.failed = true
 		r.failures.add(errorHolds, r.part)

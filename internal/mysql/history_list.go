@@ -41,13 +41,16 @@ func (s *History) List(ctx context.Context, q execution.Query) (execution.Page, 
 			return execution.Page{}, translate(err)
 		}
 	}
+	many := l.known(parts) > maxCounted
 	if l.job.failures.text != nil {
-		if page, all, err := s.listFew(ctx, l); err != nil || all {
+		page, all, err := s.listFew(ctx, l)
+		if err != nil || all {
 			return page, translate(err)
 		}
+		many = true
 	}
 	counted, stopped := int64(maxCounted), true
-	if l.known(parts) <= maxCounted {
+	if !many {
 		if counted, stopped, err = s.count(ctx, l); err != nil {
 			return execution.Page{}, translate(err)
 		}
@@ -85,12 +88,12 @@ func (s *History) List(ctx context.Context, q execution.Query) (execution.Page, 
 // which is to be read once: all are listed, and the page is cut out of them. all
 // reports that they were few enough for that.
 func (s *History) listFew(ctx context.Context, l listing) (page execution.Page, all bool, err error) {
-	type standing struct {
+	type match struct {
 		id int64
 		at time.Time
 	}
 	from, where, args := l.candidates()
-	found, err := queryAllSQL(ctx, s.db, func(rows *sql.Rows) (one standing, err error) {
+	found, err := queryAllSQL(ctx, s.db, func(rows *sql.Rows) (one match, err error) {
 		err = rows.Scan(&one.id, &one.at)
 		return one, err
 	}, "SELECT e.id, e.scheduled_for FROM "+from+" WHERE "+where+" LIMIT ?", append(args, maxCounted+1)...)
@@ -98,7 +101,7 @@ func (s *History) listFew(ctx context.Context, l listing) (page execution.Page, 
 		return page, false, err
 	}
 	page.Total = int64(len(found))
-	order := func(a, b standing) int {
+	order := func(a, b match) int {
 		if !l.q.Oldest {
 			a, b = b, a
 		}
@@ -107,7 +110,7 @@ func (s *History) listFew(ctx context.Context, l listing) (page execution.Page, 
 	slices.SortFunc(found, order)
 	begin := min(l.q.Offset, len(found))
 	if p := l.q.After; p != nil {
-		after := standing{p.ID, utc(p.ScheduledFor)}
+		after := match{p.ID, utc(p.ScheduledFor)}
 		begin, _ = slices.BinarySearchFunc(found, after, order)
 		if begin < len(found) && found[begin].id == p.ID {
 			begin++

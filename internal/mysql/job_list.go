@@ -142,7 +142,7 @@ type jobMatch struct {
 	args  []any
 	part  string // what is searched for, folded; "" where nothing is
 	index string // that holds all of where
-	// generation is the one in which the census counted them; 0 where it did not.
+	// generation is the one in which they were counted; 0 where it is not known.
 	generation int64
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cronjobs/cronjobs/internal/apperr"
 	"github.com/cronjobs/cronjobs/internal/job"
+	"github.com/cronjobs/cronjobs/internal/mysql"
 )
 
 func names(jobs []job.Job) []string {
@@ -80,12 +81,30 @@ func TestListFilters(t *testing.T) {
 	}
 	for _, test := range tests {
 		test.filter.Limit = 10
-		// The first search goes to the database, those that follow do not.
-		for _, how := range []string{"at first", "again", "a third time"} {
-			got, total := k.list(test.filter)
-			if diff := cmp.Diff(test.want, got, cmpopts.EquateEmpty()); diff != "" || total != len(test.want) {
-				t.Errorf("%s, %s: total %d %s", test.name, how, total, diff)
-			}
+		k.requireListed(test.name, test.filter, test.want)
+	}
+	// Its text is too long for the index.
+	add("Long", strings.Repeat("😀", 900)+" and ÄÖ at its end", b, nil)
+	k.requireListed("end of a long text", job.Filter{Search: "äö AT", Limit: 10}, []string{"Long"})
+	k.requireListed("name of a long text", job.Filter{Search: "long", Limit: 10}, []string{"Long"})
+	k.requireListed("a long text in another category", job.Filter{Search: "long", CategoryID: a.ID, Limit: 10}, nil)
+}
+
+// requireListed lists by a store that keeps nothing yet, which searches in the
+// database, and by one that comes to search in memory.
+func (k *keeper) requireListed(name string, filter job.Filter, want []string) {
+	k.t.Helper()
+	fresh, fromFresh, err := mysql.NewJobs(k.db).ListJobs(k.t.Context(), filter, k.now)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, names(fresh), cmpopts.EquateEmpty()); diff != "" || fromFresh != len(want) {
+		k.t.Errorf("%s, in the database: total %d %s", name, fromFresh, diff)
+	}
+	for range 3 {
+		got, total := k.list(filter)
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" || total != len(want) {
+			k.t.Errorf("%s: total %d %s", name, total, diff)
 		}
 	}
 }

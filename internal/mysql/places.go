@@ -14,7 +14,7 @@ import (
 // the page before.
 //
 // What it remembers bears the generation of the jobs that was read before (see
-// census), and is used only where the stored one is still the same. Lists whose
+// kept), and is used only where the stored one is still the same. Lists whose
 // order changes without it, such as that of the next run, are not remembered.
 type places struct {
 	mu         sync.Mutex

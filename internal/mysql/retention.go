@@ -276,7 +276,7 @@ func uncount(ctx context.Context, tx *sql.Tx, gone []any) error {
 		{"history_days", "day", "CAST(DATE(scheduled_for) AS DATETIME)"},
 		{"history_hours", "hour", "DATE_ADD(CAST(DATE(scheduled_for) AS DATETIME), INTERVAL HOUR(scheduled_for) HOUR)"},
 	} {
-		_, err := execSQL(ctx, tx, "UPDATE "+of.table+" c JOIN (SELECT "+of.begin+" AS begin, status, trigger_type, COUNT(*) AS n FROM executions WHERE id IN ("+
+		_, err := execSQL(ctx, tx, "UPDATE "+of.table+" c JOIN (SELECT "+of.begin+" AS begin, status, trigger_type, COUNT(*) AS n FROM executions FORCE INDEX (PRIMARY) WHERE id IN ("+
 			placeholders(len(gone))+") GROUP BY begin, status, trigger_type) AS gone ON c."+of.column+" = gone.begin AND c.status = gone.status AND c.trigger_type = gone.trigger_type "+
 			"SET c.executions = GREATEST(c.executions - gone.n, 0)", gone...)
 		if err != nil {

@@ -276,6 +276,9 @@ func TestPurgeWaitsForNoOther(t *testing.T) {
 	if _, err := mysql.NewRollups(w.db).Repair(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := mysql.NewHistory(w.db).CountDays(t.Context(), noon, always); err != nil {
+		t.Fatal(err)
+	}
 	held, err := w.db.BeginTx(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)

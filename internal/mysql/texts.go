@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+	"unsafe"
 
 	"github.com/cronjobs/cronjobs/internal/job"
 )
@@ -19,16 +21,17 @@ import (
 // database, and the second reads it.
 type texts struct {
 	mu         sync.Mutex
-	asked      int64 // the generation of the last search
-	generation int64 // of what is kept; 0: nothing is
-	since      time.Time
-	all        *textCopy // nil where it would be too large
+	asked      int64     // the generation of the last search
+	generation int64     // of what is kept; 0: nothing is
+	since      time.Time // when it was read, or found to be too large
+	all        *textCopy
+	tooLarge   bool
 	reading    bool
 }
 
-// maxTexts is how many bytes of text are kept at most: those of some 130,000 jobs.
-// Of more the database is asked each time.
-const maxTexts = 24 << 20
+// maxTexts is how many bytes are kept at most: those of some 130,000 jobs. Of
+// more the database is asked each time.
+const maxTexts = 32 << 20
 
 // textCopy is the texts of all jobs, one behind the other in the order of their
 // ids, each with what lists filter by.
@@ -56,33 +59,64 @@ func (t *texts) current(ctx context.Context, db *sql.DB) (*textCopy, int64, erro
 		return nil, 0, err
 	}
 	t.mu.Lock()
-	switch {
-	case t.generation == generation && time.Since(t.since) < keptAge:
+	switch fresh := time.Since(t.since) < keptAge; {
+	case t.generation == generation && fresh:
 		defer t.mu.Unlock()
 		return t.all, generation, nil
-	case t.asked != generation, t.reading:
+	case t.asked != generation, t.reading, t.tooLarge && fresh:
 		defer t.mu.Unlock()
 		t.asked = generation
 		return nil, generation, nil
 	}
 	t.reading = true
+	t.all, t.generation = nil, 0 // not beside what is read now
 	t.mu.Unlock()
-
-	began := time.Now()
-	read, err := readTexts(ctx, db)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.reading = false
-	if err == nil {
-		t.all, t.generation, t.since = read, generation, began
-	}
-	return read, generation, err
+	return t.read(ctx, db, generation), generation, nil
 }
 
-// readTexts reads the texts of all jobs; nil where they are too large.
-func readTexts(ctx context.Context, db *sql.DB) (*textCopy, error) {
-	read := &textCopy{}
-	large := false
+// read reads the texts and keeps them. It answers nil where they are too large,
+// or could not be read: the database can still be searched.
+func (t *texts) read(ctx context.Context, db *sql.DB, generation int64) *textCopy {
+	began := time.Now()
+	var all *textCopy
+	tooLarge, err := false, error(nil)
+	defer func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.reading = false
+		if err == nil {
+			t.since, t.tooLarge = began, tooLarge
+		}
+		if all != nil {
+			t.all, t.generation = all, generation
+		}
+	}()
+	var jobs, bytes int
+	if jobs, bytes, err = sizeOfTexts(ctx, db); err == nil {
+		if tooLarge = bytes+jobs*int(unsafe.Sizeof(textOf{})) > maxTexts; !tooLarge {
+			all, err = readTexts(ctx, db, jobs, bytes)
+		}
+	}
+	if err != nil {
+		slog.WarnContext(ctx, "the texts of jobs could not be read; the database is searched", "err", err)
+	}
+	return all
+}
+
+// sizeOfTexts is how many jobs there are and about how long their texts are.
+func sizeOfTexts(ctx context.Context, db *sql.DB) (jobs, bytes int, err error) {
+	type size struct{ jobs, bytes int }
+	of, err := queryAllSQL(ctx, db, func(rows *sql.Rows) (s size, err error) { err = rows.Scan(&s.jobs, &s.bytes); return s, err },
+		"SELECT COUNT(*), CAST(COALESCE(SUM(1 + COALESCE(LENGTH(search_text), ?) + 0e0), 0) AS SIGNED) FROM jobs FORCE INDEX (ix_jobs_search)", maxSearchText)
+	if err != nil {
+		return 0, 0, err
+	}
+	return of[0].jobs, of[0].bytes, nil
+}
+
+// readTexts reads the texts of all jobs.
+func readTexts(ctx context.Context, db *sql.DB, jobs, size int) (*textCopy, error) {
+	read := &textCopy{text: make([]byte, 0, size+size/64), jobs: make([]textOf, 0, jobs+jobs/64)}
 	kinds := map[string]string{} // one string for all jobs of a status or a method
 	kind := func(text []byte) string {
 		if _, known := kinds[string(text)]; !known {
@@ -97,26 +131,19 @@ func readTexts(ctx context.Context, db *sql.DB) (*textCopy, error) {
 			return struct{}{}, err
 		}
 		of.status, of.method = job.Status(kind(status)), kind(method)
-		if large = large || len(read.text) > maxTexts; large {
-			return struct{}{}, nil
-		}
+		begin := len(read.text)
 		if search != nil {
 			read.text = append(read.text, search...)
 		} else { // too long for the index
 			read.text = append(read.text, foldedText(string(name), string(description))...)
 		}
-		of.end = len(read.text)
-		begin := 0
-		if n := len(read.jobs); n > 0 {
-			begin = read.jobs[n-1].end + 1
-		}
-		of.nameEnd = begin + bytes.IndexByte(read.text[begin:], afterName)
+		of.nameEnd, of.end = begin+bytes.IndexByte(read.text[begin:], afterName), len(read.text)
 		read.text = append(read.text, afterText)
 		read.jobs = append(read.jobs, of)
 		return struct{}{}, nil
 	}, `SELECT id, category_id, status, method, deleted_at IS NOT NULL, search_text, IF(search_text IS NULL, name, ''), IF(search_text IS NULL, description, '')
 		FROM jobs ORDER BY id`)
-	if err != nil || large {
+	if err != nil {
 		return nil, err
 	}
 	return read, nil

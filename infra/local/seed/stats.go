@@ -36,7 +36,7 @@ func (p Plan) count() []sums {
 }
 
 const statsColumns = `job_id, total_executions, success_count, failed_count, consecutive_failures, first_failure_at, last_failure_at,
-	last_execution_id, last_run_at, last_status`
+	last_execution_id, last_run_at, last_status, deleted`
 
 // statsAppender counts when the first row is asked for.
 func (p Plan) statsAppender() func(t *rows, n int) {
@@ -46,9 +46,6 @@ func (p Plan) statsAppender() func(t *rows, n int) {
 			all = p.count()
 		}
 		s := all[n]
-		if s.total == 0 {
-			return
-		}
 		t.begin()
 		t.number(int64(n))
 		t.number(int64(s.total))
@@ -57,9 +54,14 @@ func (p Plan) statsAppender() func(t *rows, n int) {
 		t.number(int64(s.streak))
 		t.instantOrNull(s.firstFailure)
 		t.instantOrNull(s.lastFailure)
-		t.number(int64(s.last.n))
-		t.instant(s.last.started)
-		t.text(s.last.status)
+		t.numberOrNull(int(s.last.n))
+		t.instantOrNull(s.last.started)
+		t.textOrNull(s.last.status)
+		if p.job(n).deleted {
+			t.number(1)
+		} else {
+			t.number(0)
+		}
 		t.end()
 	}
 }

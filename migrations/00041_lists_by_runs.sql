@@ -3,8 +3,8 @@
 -- statistics from its beginning, and the row says when the job is deleted, so
 -- that those lists are walked and counted on one index of it; jobs that are not
 -- scheduled are told from deleted ones by the index of the next run.
-ALTER TABLE job_stats ADD COLUMN deleted BOOLEAN NOT NULL DEFAULT FALSE;
-INSERT INTO job_stats (job_id) SELECT j.id FROM jobs j LEFT JOIN job_stats s ON s.job_id = j.id WHERE s.job_id IS NULL;
+INSERT INTO job_stats (job_id) SELECT j.id FROM jobs j LEFT JOIN job_stats s ON s.job_id = j.id WHERE s.job_id IS NULL
+    ON DUPLICATE KEY UPDATE job_stats.job_id = VALUES(job_id); -- a first run may end meanwhile
 UPDATE job_stats SET deleted = TRUE WHERE job_id IN (SELECT id FROM jobs WHERE deleted_at IS NOT NULL);
 ALTER TABLE job_stats ADD KEY ix_job_stats_last_run_of (deleted, last_run_at, job_id);
 ALTER TABLE job_stats DROP KEY ix_job_stats_last_run;
@@ -20,4 +20,3 @@ ALTER TABLE jobs RENAME KEY ix_jobs_next_run_alone TO ix_jobs_next_run;
 ALTER TABLE job_stats ADD KEY ix_job_stats_last_run_alone (last_run_at);
 ALTER TABLE job_stats DROP KEY ix_job_stats_last_run;
 ALTER TABLE job_stats RENAME KEY ix_job_stats_last_run_alone TO ix_job_stats_last_run;
-ALTER TABLE job_stats DROP COLUMN deleted;
