@@ -194,7 +194,7 @@ func (s *simulation) idle(now time.Time) {
 	if w := s.deadlocked(); w != nil {
 		s.note("%s %s – the engine ends it, for nobody can go on", w.actor, w.label)
 		s.deadlocks++
-		if s.opts.Strict && !s.atSlots() {
+		if s.opts.Strict && !s.atSlots() && !s.atEntries() {
 			s.find("locks", "two hold each other up, as they take locks in different orders: %s, %s", w.actor, w.label)
 		}
 		for _, o := range s.waiting {
@@ -265,6 +265,29 @@ func (s *simulation) atSlots() bool {
 		}
 	}
 	return starts > 1
+}
+
+// atEntries reports a circle of a change by a person, which finds waiting rows by
+// an index, and a statement that changes one of them by its key. InnoDB locks the
+// entry before the row for one and the row before its entry for the other, inside
+// single statements. By their keys the change would also lock rows that have
+// begun to run, whose finish may wait for the job that it holds. A circle in
+// which somebody waits for a job is none of these.
+func (s *simulation) atEntries() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	byIndex, byKey := false, false
+	for _, w := range s.waiting {
+		switch {
+		case strings.Contains(w.query, "FROM executions FORCE INDEX (ix_executions_job_status)"):
+			byIndex = true
+		case strings.HasPrefix(w.query, "UPDATE executions FORCE INDEX (PRIMARY)"):
+			byKey = true
+		case !strings.Contains(w.query, "FROM executions"):
+			return false
+		}
+	}
+	return byIndex && byKey
 }
 
 // setUp makes categories and jobs.

@@ -53,8 +53,8 @@ type Options struct {
 	Wide bool
 	// Strict takes locks that are waited for in a circle for a finding. The engine
 	// resolves them and the product tries again, so they are no fault by themselves;
-	// by which index an engine finds rows, it may decide anew. Starts that meet at
-	// the key of a slot are left out: see atSlots.
+	// by which index an engine finds rows, it may decide anew. What no order of
+	// statements could avoid is left out: see atSlots and atEntries.
 	Strict bool
 	// IgnoreBacklog makes the queue never seem behind to anybody.
 	IgnoreBacklog bool
