@@ -67,6 +67,7 @@ func TestDeepPagesOfJobsArePartsOfTheWholeList(t *testing.T) {
 const leastDeep = 1000
 
 func requireDeepPages(t *testing.T, list func(job.Filter) []int64, category int64) {
+	t.Helper()
 	for _, sort := range []job.Sort{job.SortID, job.SortName, job.SortStatus, job.SortCreatedAt, job.SortUpdatedAt, job.SortNextRunAt, job.SortLastRunAt} {
 		for _, filter := range []job.Filter{
 			{},

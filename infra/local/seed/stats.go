@@ -54,7 +54,7 @@ func (p Plan) statsAppender() func(t *rows, n int) {
 		t.number(int64(s.streak))
 		t.instantOrNull(s.firstFailure)
 		t.instantOrNull(s.lastFailure)
-		t.numberOrNull(int(s.last.n))
+		t.numberOrNull(s.last.n)
 		t.instantOrNull(s.last.started)
 		t.textOrNull(s.last.status)
 		if p.job(n).deleted {
