@@ -28,7 +28,7 @@ var words = map[string]word{
 	"code":                {means: "What it is about, for programs."},
 	"color":               {"How the category is shown.", "#3B82F6"},
 	"connect":             {"Milliseconds until the connection stood.", 12.4},
-	"consecutiveFailures": {"How many runs have failed since the last that succeeded.", 0},
+	"consecutiveFailures": {"How many runs have failed since the last that succeeded, or since somebody resumed the job.", 0},
 	"count":               {"How many.", 5},
 	"created":             {"How many were, or would be, created.", 4},
 	"createdAt":           {means: "When it was created."},

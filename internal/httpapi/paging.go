@@ -22,7 +22,7 @@ func lastPage(total int64, limit int) int64 {
 
 // Search is embedded by inputs of lists that can be searched.
 type Search struct {
-	Search string `query:"search" maxLength:"200" doc:"A part of the text, whatever its case; % and _ mean themselves."`
+	Search string `query:"search" maxLength:"200" doc:"A part of the text, whatever its case and the space around it; % and _ mean themselves. In the history: of the job's name, and of error messages too where a jobId is given, or from, and to (or now) at most 24 hours later."`
 }
 
 // Text is what to search for; "" where nothing is.

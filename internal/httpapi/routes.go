@@ -96,7 +96,7 @@ func (s *server) routes() {
 	route(s, "GET", "/dashboard/stats", viewer, "dashboard", "Sum up executions", s.dashboardStats, revalidates)
 	route(s, "GET", "/dashboard/timeline", viewer, "dashboard", "Sum up executions by hour or day", s.dashboardTimeline, revalidates)
 	route(s, "GET", "/dashboard/upcoming", viewer, "dashboard", "List the jobs that run next", s.dashboardUpcoming, revalidates)
-	route(s, "GET", "/dashboard/failures", viewer, "dashboard", "List the jobs whose last run failed", s.dashboardFailures, revalidates)
+	route(s, "GET", "/dashboard/failures", viewer, "dashboard", "List the jobs that fail: whose last runs failed since they were resumed", s.dashboardFailures, revalidates)
 
 	route(s, "GET", "/audit", admin, "audit", "Read who changed what", s.listAudit, alsoCSV,
 		explained("Every change by a person, every sign-in, failed or not, and every export leaves an entry, newest first. What changed nothing leaves none. As text/csv, itself an export, a part of at most 4 MB: the header Link names the next. "+

@@ -304,3 +304,54 @@ func TestListsAtOnce(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// Jobs come and go behind the page that is read: it stays the same, though it is
+// read from the end of the list, or from a place behind it.
+func TestPagesStandStillBeforeWhatIsWritten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.crowd(1500, w.work.ID)
+	source := w.minutely("Source", func(in *job.Input) { in.Status = new("inactive") })
+	rows, err := w.db.Query("SELECT id FROM jobs ORDER BY id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := scanned[int64](rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := mysql.NewJobs(w.db)
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		for range 60 {
+			made, err := w.jobs.Duplicate(context.WithoutCancel(t.Context()), source.ID, 1)
+			if err == nil && made.ID%3 > 0 {
+				err = w.jobs.Delete(context.WithoutCancel(t.Context()), made.ID, nil)
+			}
+			if err != nil {
+				t.Errorf("write: %v", err)
+			}
+		}
+	}()
+	for n := 0; ; n++ {
+		select {
+		case <-written:
+			if n < 20 {
+				t.Errorf("only %d pages were read meanwhile", n)
+			}
+			return
+		default:
+		}
+		offset := 760 + n*37%700
+		page, _, err := list.ListJobs(t.Context(), job.Filter{Sort: []job.Sort{job.SortID, ""}[n%2], Offset: offset, Limit: 20}, w.Now())
+		if err != nil || len(page) != 20 {
+			t.Fatalf("%d jobs from %d: %v", len(page), offset, err)
+		}
+		for i, j := range page {
+			if j.ID != all[offset+i] {
+				t.Fatalf("read %d: job %d of the list is %d, and was %d all the time", n, offset+i, j.ID, all[offset+i])
+			}
+		}
+	}
+}

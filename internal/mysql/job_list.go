@@ -32,9 +32,30 @@ func (s *Jobs) ListJobs(ctx context.Context, filter job.Filter, now time.Time) (
 	return inOrder(found, ids), total, nil
 }
 
-// chooseJobs lists the ids of a page's jobs, and counts all that match.
+// chooseTries is how often a page is chosen while jobs are being written.
+const chooseTries = 3
+
+// chooseJobs lists the ids of a page's jobs, and counts all that match. A page
+// that was told from a count, or from a place, is one of the list that was
+// counted only if no job has changed since; else it is chosen anew, and at last
+// from the head of the list, which takes no count but more time.
 func (s *Jobs) chooseJobs(ctx context.Context, filter job.Filter, now time.Time) (ids []int64, total int, err error) {
-	match := matchJobs(filter)
+	for try := 1; ; try++ {
+		match := matchJobs(filter)
+		match.fromHead = try == chooseTries
+		ids, total, err = s.choosePage(ctx, filter, &match, now)
+		if err != nil || filter.Offset == 0 || match.generation == 0 || match.fromHead {
+			return ids, total, err
+		}
+		generation, err := stored(ctx, s.db, jobsChanged)
+		if err != nil || generation == match.generation {
+			return ids, total, err
+		}
+	}
+}
+
+// choosePage is chooseJobs for one try. It sets the generation of what it counts.
+func (s *Jobs) choosePage(ctx context.Context, filter job.Filter, match *jobMatch, now time.Time) (ids []int64, total int, err error) {
 	if filter.Search != "" {
 		texts, generation, err := s.texts.current(ctx, s.db)
 		if err != nil {
@@ -75,12 +96,12 @@ func (s *Jobs) chooseJobs(ctx context.Context, filter job.Filter, now time.Time)
 	if total <= filter.Offset || filter.Limit <= 0 {
 		return nil, total, nil
 	}
-	ids, err = s.walkJobs(ctx, filter, match, total, now)
+	ids, err = s.walkJobs(ctx, filter, *match, total, now)
 	return ids, total, err
 }
 
 // chooseFound chooses a page out of all jobs that match, which are known.
-func (s *Jobs) chooseFound(ctx context.Context, filter job.Filter, match jobMatch, found []int64, generation int64, now time.Time) (ids []int64, total int, err error) {
+func (s *Jobs) chooseFound(ctx context.Context, filter job.Filter, match *jobMatch, found []int64, generation int64, now time.Time) (ids []int64, total int, err error) {
 	if total = len(found); total <= filter.Offset || filter.Limit <= 0 {
 		return nil, total, nil
 	}
@@ -95,7 +116,7 @@ func (s *Jobs) chooseFound(ctx context.Context, filter job.Filter, match jobMatc
 		ids, err = queryAll(ctx, s.db, orderFew(found, filter, now), scanInto[int64])
 	default:
 		match.generation = generation
-		ids, err = s.walkJobs(ctx, filter, match, total, now)
+		ids, err = s.walkJobs(ctx, filter, *match, total, now)
 	}
 	return ids, total, err
 }
@@ -144,6 +165,8 @@ type jobMatch struct {
 	index string // that holds all of where
 	// generation is the one in which they were counted; 0 where it is not known.
 	generation int64
+	// fromHead is where nothing is to be told from a count or from a place.
+	fromHead bool
 }
 
 func matchJobs(filter job.Filter) jobMatch {

@@ -63,7 +63,7 @@ func (s *Jobs) walkLastRuns(ctx context.Context, filter job.Filter, match jobMat
 		where: "s.deleted = FALSE AND s.last_run_at IS NOT NULL", key: "s.last_run_at", id: "s.job_id",
 	}
 	never := stretch{from: "jobs j FORCE INDEX (ix_jobs_live) LEFT JOIN job_stats s ON s.job_id = j.id", where: "s.last_run_at IS NULL", id: "j.id"}
-	if filter.Offset < deepPage {
+	if filter.Offset < deepPage || match.fromHead {
 		return s.walkStretches(ctx, filter, match, []stretch{ran, never}, total)
 	}
 	told, err := s.census.statsTell(ctx)
@@ -161,7 +161,7 @@ const deepPage = 1000
 // walkStretches reads a page from stretches that follow each other and hold
 // total jobs in all. One that the page lies behind is counted, to know how far.
 func (s *Jobs) walkStretches(ctx context.Context, filter job.Filter, match jobMatch, parts []stretch, total int) ([]int64, error) {
-	if filter.Offset >= deepPage {
+	if filter.Offset >= deepPage && !match.fromHead {
 		return s.walkDeep(ctx, filter, match, parts, total)
 	}
 	var ids []int64
@@ -241,6 +241,9 @@ const worthLearning = 200
 // readNearest reads some ids, all of them there, of a stretch that holds n jobs,
 // from the nearest end, or from a place that is known and nearer.
 func (s *Jobs) readNearest(ctx context.Context, filter job.Filter, match jobMatch, part stretch, offset, limit, n int) ([]int64, error) {
+	if match.fromHead {
+		return s.readStretch(ctx, filter, match, part, offset, limit)
+	}
 	lo := offset // in ascending order
 	if filter.Descending {
 		lo = n - offset - limit

@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"runtime/pprof"
 	"strings"
@@ -60,6 +61,11 @@ func say(line string) { fmt.Fprintln(os.Stderr, "… "+line) }
 
 func run(ctx context.Context, c choice) (err error) {
 	telemetry.SetDefault(slog.New(slog.DiscardHandler))
+	if c.dir != "" {
+		if _, err := os.Stat(filepath.Join(c.dir, "database")); err != nil {
+			return fmt.Errorf("there is no database in %s: make seed-large DIR=%s makes one", c.dir, c.dir)
+		}
+	}
 	where, stop, err := seed.Open(ctx, c.dir, say)
 	if err != nil {
 		return err
