@@ -248,8 +248,8 @@ func (s *Retention) removeBatch(ctx context.Context, batch []old, entry func(int
 		if err := uncount(ctx, tx, gone); err != nil {
 			return err
 		}
-		if _, err := execSQL(ctx, tx, "DELETE e, a FROM executions e FORCE INDEX (PRIMARY) LEFT JOIN attempts a FORCE INDEX (PRIMARY) ON a.execution_id = e.id WHERE e.id IN ("+
-			placeholders(len(gone))+")", gone...); err != nil {
+		if _, err := execSQL(ctx, tx, "DELETE e, a FROM ("+oneColumn(len(gone))+") AS gone STRAIGHT_JOIN executions e FORCE INDEX (PRIMARY) ON e.id = gone.id "+
+			"LEFT JOIN attempts a FORCE INDEX (PRIMARY) ON a.execution_id = e.id", gone...); err != nil {
 			return err
 		}
 		var stats []any
@@ -267,6 +267,12 @@ func (s *Retention) removeBatch(ctx context.Context, batch []old, entry func(int
 		return record(ctx, tx, entry(removed))
 	})
 	return removed, err
+}
+
+// oneColumn is a table of some ids. Engines look up each row of a join with it by
+// its key, where they might read a whole table for a list of as many ids.
+func oneColumn(n int) string {
+	return "SELECT ? AS id" + strings.Repeat(" UNION ALL SELECT ?", n-1)
 }
 
 // uncount takes executions that are about to be removed out of the counts of
