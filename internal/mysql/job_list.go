@@ -78,6 +78,7 @@ func (s *Jobs) choosePage(ctx context.Context, filter job.Filter, match *jobMatc
 			return nil, 0, err
 		}
 		if len(few) <= fewJobs {
+			match.generation = 0 // these were told by themselves, by no count
 			if len(few) <= filter.Offset || filter.Limit <= 0 {
 				return nil, len(few), nil
 			}
