@@ -122,6 +122,16 @@ func (s *History) namedJobs(ctx context.Context, q execution.Query, part string)
 	return queryAllSQL(ctx, s.db, scanInto[int64], "SELECT t.id FROM ("+query+") AS t LIMIT ?", append(args, maxNamedJobs+1)...)
 }
 
+// byID looks a job up by its id: where nothing but the category is asked of it, in
+// an index that holds little else. It is named, lest an engine goes through all
+// jobs of the category for each execution.
+func (r jobRestriction) byID() string {
+	if r.part == "" {
+		return "jobs j FORCE INDEX (ix_jobs_category_of)"
+	}
+	return "jobs j FORCE INDEX (PRIMARY)"
+}
+
 // condition is the restriction in SQL; "" where there is none.
 func (r jobRestriction) condition() (string, []any) {
 	switch {

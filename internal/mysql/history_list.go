@@ -23,11 +23,13 @@ const (
 	maxNamedJobs = 500
 	// maxJoined is how many executions are counted by looking up their jobs.
 	maxJoined = 1000
+	// maxFew is how many executions of named jobs are read to be sorted here, which
+	// saves counting them first.
+	maxFew = 1000
+	// maxAtOnce is how many executions of a kind are walked to for the next kinds
+	// to be bounded by the last of them.
+	maxAtOnce = 200
 )
-
-// jobsByID looks a job up by its id. The index is named, lest an engine goes
-// through all jobs of the category for each execution.
-const jobsByID = "jobs j FORCE INDEX (PRIMARY)"
 
 // List reads a page of the history, without attempts.
 func (s *History) List(ctx context.Context, q execution.Query) (execution.Page, error) {
@@ -42,12 +44,12 @@ func (s *History) List(ctx context.Context, q execution.Query) (execution.Page, 
 		}
 	}
 	many := l.known(parts) > maxCounted
-	if l.job.failures.text != nil {
-		page, all, err := s.listFew(ctx, l)
+	if few := l.few(); few > 0 {
+		page, all, err := s.listFew(ctx, l, few)
 		if err != nil || all {
 			return page, translate(err)
 		}
-		many = true
+		many = l.job.failures.text != nil
 	}
 	counted, stopped := int64(maxCounted), true
 	if !many {
@@ -71,8 +73,7 @@ func (s *History) List(ctx context.Context, q execution.Query) (execution.Page, 
 	if page.TooDeep {
 		return page, nil
 	}
-	query, args := l.page(stopped)
-	ids, err := queryAllSQL(ctx, s.db, scanInto[int64], query, args...)
+	ids, err := s.pageIDs(ctx, l, stopped)
 	if err != nil {
 		return execution.Page{}, translate(err)
 	}
@@ -84,34 +85,55 @@ func (s *History) List(ctx context.Context, q execution.Query) (execution.Page, 
 	return page, translate(err)
 }
 
-// listFew is List for executions that are told by reading their rows, each of
-// which is to be read once: all are listed, and the page is cut out of them. all
-// reports that they were few enough for that.
-func (s *History) listFew(ctx context.Context, l listing) (page execution.Page, all bool, err error) {
-	type match struct {
-		id int64
-		at time.Time
+// placed is an execution with its place in the history.
+type placed struct {
+	id int64
+	at time.Time
+}
+
+func scanPlaced(rows *sql.Rows) (one placed, err error) {
+	err = rows.Scan(&one.id, &one.at)
+	return one, err
+}
+
+// compare orders executions as the list does.
+func (l listing) compare(a, b placed) int {
+	if !l.q.Oldest {
+		a, b = b, a
 	}
+	return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id))
+}
+
+// few is how many executions are listed whole, where they are not more: those
+// that are told by reading their rows, and those of named jobs, which an index
+// has in no order. 0 is none.
+func (l listing) few() int {
+	switch {
+	case l.job.failures.text != nil:
+		return maxCounted
+	case l.job.ids != nil && !l.ofCategory():
+		return maxFew
+	default:
+		return 0
+	}
+}
+
+// listFew is List for up to most executions, each of which is to be read once:
+// all are listed, and the page is cut out of them. all reports that they are not
+// more.
+func (s *History) listFew(ctx context.Context, l listing, most int) (page execution.Page, all bool, err error) {
 	from, where, args := l.candidates()
-	found, err := queryAllSQL(ctx, s.db, func(rows *sql.Rows) (one match, err error) {
-		err = rows.Scan(&one.id, &one.at)
-		return one, err
-	}, "SELECT e.id, e.scheduled_for FROM "+from+" WHERE "+where+" LIMIT ?", append(args, maxCounted+1)...)
-	if err != nil || len(found) > maxCounted {
+	found, err := queryAllSQL(ctx, s.db, scanPlaced,
+		"SELECT e.id, e.scheduled_for FROM "+from+" WHERE "+where+" LIMIT ?", append(args, most+1)...)
+	if err != nil || len(found) > most {
 		return page, false, err
 	}
 	page.Total = int64(len(found))
-	order := func(a, b match) int {
-		if !l.q.Oldest {
-			a, b = b, a
-		}
-		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id))
-	}
-	slices.SortFunc(found, order)
+	slices.SortFunc(found, l.compare)
 	begin := min(l.q.Offset, len(found))
 	if p := l.q.After; p != nil {
-		after := match{p.ID, utc(p.ScheduledFor)}
-		begin, _ = slices.BinarySearchFunc(found, after, order)
+		after := placed{p.ID, utc(p.ScheduledFor)}
+		begin, _ = slices.BinarySearchFunc(found, after, l.compare)
 		if begin < len(found) && found[begin].id == p.ID {
 			begin++
 		}
@@ -136,7 +158,7 @@ func (s *History) count(ctx context.Context, l listing) (counted int64, stopped 
 		condition, conditionArgs := l.job.condition()
 		type count struct{ all, found int64 }
 		of, err := queryAllSQL(ctx, s.db, func(rows *sql.Rows) (c count, err error) { err = rows.Scan(&c.all, &c.found); return c, err },
-			"SELECT COUNT(*), COALESCE(SUM("+condition+"), 0) FROM ("+bounded+" LIMIT ?) AS e STRAIGHT_JOIN "+jobsByID+" ON j.id = e.job_id",
+			"SELECT COUNT(*), COALESCE(SUM("+condition+"), 0) FROM ("+bounded+" LIMIT ?) AS e STRAIGHT_JOIN "+l.job.byID()+" ON j.id = e.job_id",
 			slices.Concat(conditionArgs, boundedArgs, []any{maxJoined})...)
 		if err != nil {
 			return 0, false, err
@@ -199,6 +221,10 @@ func (l listing) sorted() bool {
 	return !l.job.joined && l.job.ids == nil && l.job.failures.text == nil && (l.q.JobID == 0 || l.q.Trigger == "")
 }
 
+// ofCategory reports that all executions of a category's jobs are asked for,
+// which are named.
+func (l listing) ofCategory() bool { return l.job.ids != nil && l.job.part == "" && !l.byKind() }
+
 // skippable reports that days were counted by all that is asked for.
 func (l listing) skippable() bool {
 	return l.q.JobID == 0 && !l.job.joined && l.job.ids == nil && !l.job.orError
@@ -234,12 +260,17 @@ func (l listing) kinds() (statuses []execution.Status, triggers []execution.Trig
 
 // candidates are all that match, in no order, from whichever side is smaller.
 func (l listing) candidates() (from, where string, args []any) {
+	if l.ofCategory() {
+		// An index of the category leads to each of its jobs faster than their
+		// names do.
+		l.job.joined, l.job.ids = true, nil
+	}
 	var all conditions
 	switch {
 	case l.q.JobID != 0 && l.job.joined:
-		from = "executions e FORCE INDEX (" + l.index() + ") STRAIGHT_JOIN " + jobsByID + " ON j.id = e.job_id"
+		from = "executions e FORCE INDEX (" + l.index() + ") STRAIGHT_JOIN " + l.job.byID() + " ON j.id = e.job_id"
 	case l.job.joined && (l.byKind() || l.job.orError):
-		from = "executions e FORCE INDEX (" + l.index() + ") STRAIGHT_JOIN " + jobsByID + " ON j.id = e.job_id"
+		from = "executions e FORCE INDEX (" + l.index() + ") STRAIGHT_JOIN " + l.job.byID() + " ON j.id = e.job_id"
 	case l.job.joined:
 		from = "jobs j FORCE INDEX (" + l.job.index + ") STRAIGHT_JOIN executions e FORCE INDEX (ix_executions_job_scheduled) ON e.job_id = j.id"
 	case l.job.ids != nil && !l.job.orError && l.q.Status != "":
@@ -297,59 +328,142 @@ func (l listing) addRest(c *conditions) {
 	}
 }
 
-// page chooses the page's ids, and one more, which tells whether others follow.
-func (l listing) page(many bool) (query string, args []any) {
-	offset := 0
-	if l.q.After == nil {
-		offset = l.q.Offset
+// pageIDs chooses the page's ids, and one more, which tells whether others
+// follow. many reports that they were too many to be counted.
+func (s *History) pageIDs(ctx context.Context, l listing, many bool) ([]int64, error) {
+	if many && l.byKind() && l.job.joined && l.end() <= maxAtOnce {
+		return s.walkKinds(ctx, l)
 	}
-	limit := l.q.Limit + 1
-	order, way := "ASC", ">"
+	query, args := l.page(many)
+	return queryAllSQL(ctx, s.db, scanInto[int64], query, args...)
+}
+
+// walkKinds is pageIDs where each execution's job is looked up. Of the kind that
+// most executions are of, as many are walked to as the page can hold; the other
+// kinds are walked no further than to the last of those.
+func (s *History) walkKinds(ctx context.Context, l listing) ([]int64, error) {
+	kinds := l.eachKind()
+	query, args := l.branch(kinds[0], l.end())
+	found, err := queryAllSQL(ctx, s.db, scanPlaced, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	if len(kinds) > 1 {
+		if len(found) == l.end() {
+			last := found[len(found)-1].at
+			if l.q.Oldest {
+				l.scheduled.add("e.scheduled_for <= ?", last)
+			} else {
+				l.scheduled.add("e.scheduled_for >= ?", last)
+			}
+		}
+		query, args := l.branches(kinds[1:], l.end())
+		others, err := queryAllSQL(ctx, s.db, scanPlaced, query, args...)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, others...)
+		slices.SortFunc(found, l.compare)
+	}
+	found = found[min(len(found), l.offset()):min(len(found), l.end())]
+	page := make([]int64, len(found))
+	for i, one := range found {
+		page[i] = one.id
+	}
+	return page, nil
+}
+
+// offset is how many executions the page lies behind, where no cursor tells.
+func (l listing) offset() int {
+	if l.q.After != nil {
+		return 0
+	}
+	return l.q.Offset
+}
+
+// end is how many executions are walked for a page, with the one behind it.
+func (l listing) end() int { return l.offset() + l.q.Limit + 1 }
+
+// after is the condition of what comes behind the cursor.
+func (l listing) after() (text string, args []any) {
+	p, way := l.q.After, ">"
+	if p == nil {
+		return "", nil
+	}
 	if !l.q.Oldest {
-		order, way = "DESC", "<"
+		way = "<"
 	}
-	after := ""
-	var afterArgs []any
-	if p := l.q.After; p != nil {
-		at := utc(p.ScheduledFor)
-		after = " AND e.scheduled_for " + way + "= ? AND (e.scheduled_for " + way + " ? OR e.id " + way + " ?)"
-		afterArgs = []any{at, at, p.ID}
+	at := utc(p.ScheduledFor)
+	return " AND e.scheduled_for " + way + "= ? AND (e.scheduled_for " + way + " ? OR e.id " + way + " ?)", []any{at, at, p.ID}
+}
+
+// orderBy is the list's order of the rows under an alias.
+func (l listing) orderBy(alias string) string {
+	way := "DESC"
+	if l.q.Oldest {
+		way = "ASC"
 	}
+	return " ORDER BY " + alias + ".scheduled_for " + way + ", " + alias + ".id " + way
+}
+
+// page chooses the page's ids, and one more, in one statement.
+func (l listing) page(many bool) (query string, args []any) {
 	if !many && !l.sorted() {
 		// So few match that sorting them is cheap, while an index in order
 		// might be walked from end to end in search of them. A limit without
 		// an order, which they do not reach, keeps engines from that plan.
 		from, where, args := l.candidates()
+		after, afterArgs := l.after()
 		return "SELECT e.id FROM (SELECT e.id, e.scheduled_for FROM " + from + " WHERE " + where + " LIMIT ?) AS e WHERE TRUE" + after +
-			" ORDER BY e.scheduled_for " + order + ", e.id " + order + " LIMIT ? OFFSET ?", slices.Concat(args, []any{maxCounted + 1}, afterArgs, []any{limit, offset})
-	}
-	// The index is named, lest an engine sorts all that match.
-	from := "executions e FORCE INDEX (" + l.index() + ")"
-	if l.job.joined {
-		from += " STRAIGHT_JOIN " + jobsByID + " ON j.id = e.job_id"
-	}
-	tail := " ORDER BY e.scheduled_for " + order + ", e.id " + order + " LIMIT ?"
-	branch := func(kind conditions, limit int) (string, []any) {
-		l.addRest(&kind)
-		return "SELECT e.id, e.scheduled_for FROM " + from + " WHERE " + strings.Join(append(kind.text, "TRUE"), " AND ") + after + tail,
-			slices.Concat(kind.args, afterArgs, []any{limit})
+			l.orderBy("e") + " LIMIT ? OFFSET ?", slices.Concat(args, []any{maxCounted + 1}, afterArgs, []any{l.q.Limit + 1, l.offset()})
 	}
 	if !l.byKind() {
 		var kind conditions
 		l.addKinds(&kind)
-		one, args := branch(kind, limit)
-		return "SELECT t.id FROM (" + one + " OFFSET ?) AS t ORDER BY t.scheduled_for " + order + ", t.id " + order, append(args, offset)
+		one, args := l.branch(kind, l.q.Limit+1)
+		return "SELECT t.id FROM (" + one + " OFFSET ?) AS t" + l.orderBy("t"), append(args, l.offset())
 	}
-	var branches []string
+	all, args := l.branches(l.eachKind(), l.end())
+	return "SELECT t.id FROM (" + all + ") AS t" + l.orderBy("t") + " LIMIT ? OFFSET ?", append(args, l.q.Limit+1, l.offset())
+}
+
+// eachKind are the kinds that are asked for, each as a condition; that which most
+// executions are of comes first.
+func (l listing) eachKind() (kinds []conditions) {
 	statuses, triggers := l.kinds()
+	if i := slices.Index(statuses, execution.Success); i > 0 {
+		statuses = slices.Concat([]execution.Status{execution.Success}, statuses[:i], statuses[i+1:])
+	}
 	for _, status := range statuses {
 		for _, trigger := range triggers {
 			var kind conditions
 			kind.add("e.status = ? AND e.trigger_type = ?", string(status), string(trigger))
-			one, oneArgs := branch(kind, limit+offset)
-			branches, args = append(branches, "("+one+")"), append(args, oneArgs...)
+			kinds = append(kinds, kind)
 		}
 	}
-	return "SELECT t.id FROM (" + strings.Join(branches, " UNION ALL ") + ") AS t ORDER BY t.scheduled_for " + order + ", t.id " + order + " LIMIT ? OFFSET ?",
-		append(args, limit, offset)
+	return kinds
+}
+
+// branches are the executions of some kinds, up to limit of each, in no order.
+func (l listing) branches(kinds []conditions, limit int) (query string, args []any) {
+	var all []string
+	for _, kind := range kinds {
+		one, oneArgs := l.branch(kind, limit)
+		all, args = append(all, "("+one+")"), append(args, oneArgs...)
+	}
+	return strings.Join(all, " UNION ALL "), args
+}
+
+// branch are the executions of a kind, along an index in the list's order. It is
+// named, lest an engine sorts all that match.
+func (l listing) branch(kind conditions, limit int) (query string, args []any) {
+	from := "executions e FORCE INDEX (" + l.index() + ")"
+	if l.job.joined {
+		from += " STRAIGHT_JOIN " + l.job.byID() + " ON j.id = e.job_id"
+	}
+	all := conditions{slices.Clone(kind.text), slices.Clone(kind.args)}
+	l.addRest(&all)
+	after, afterArgs := l.after()
+	return "SELECT e.id, e.scheduled_for FROM " + from + " WHERE " + strings.Join(append(all.text, "TRUE"), " AND ") + after + l.orderBy("e") + " LIMIT ?",
+		slices.Concat(all.args, afterArgs, []any{limit})
 }

@@ -25,6 +25,11 @@ const (
 	planExecutions = 24_000
 )
 
+// byCategory reports that a step looks a job's category up by the job's id.
+func byCategory(step map[string]string) bool {
+	return step["key"] == "ix_jobs_category_of" && step["type"] == "ref" && (strings.Contains(step["ref"], "job_id") || strings.HasPrefix(step["ref"], "const")) && strings.Contains(step["extra"], "Using index")
+}
+
 // watchPlans gives a database and a function that does something on it and asks
 // the engine how it carries out every statement of that. TiDB explains itself in
 // another way.
@@ -255,7 +260,7 @@ func badSteps(t *testing.T, db *sql.DB, one statement) (faults []string) {
 			// Jobs of a name that hundreds have: a scan that soon meets the limit.
 		case step["type"] == "ALL", step["type"] == "index" && step["key"] != "ix_jobs_search" && !strings.Contains(one.query, "LIMIT"):
 			faults = append(faults, fmt.Sprintf("scans %v", step))
-		case passesOver && step["table"] == "j" && step["type"] != "eq_ref" && step["type"] != "const":
+		case passesOver && step["table"] == "j" && step["type"] != "eq_ref" && step["type"] != "const" && !byCategory(step):
 			faults = append(faults, fmt.Sprintf("does not look the job up by its id: %v", step))
 		case passesOver && step["table"] == "e" && !strings.Contains(one.query, "e.error_message") && (!strings.Contains(step["extra"], "Using index") || strings.Contains(step["extra"], "Using index condition")):
 			faults = append(faults, fmt.Sprintf("reads rows to pass them over: %v", step))
