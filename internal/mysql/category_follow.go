@@ -68,7 +68,7 @@ func (s *Executions) Follow(ctx context.Context, request dispatch.FollowRequest)
 	err = inTx(ctx, s.db, func(tx *sql.Tx) error {
 		result = dispatch.FollowResult{}
 		starting, stopping, err := lockUnfollowed(ctx, tx, candidates)
-		if err != nil {
+		if err != nil || len(starting)+len(stopping) == 0 {
 			return err
 		}
 		if len(stopping) > 0 {
@@ -76,19 +76,27 @@ func (s *Executions) Follow(ctx context.Context, request dispatch.FollowRequest)
 				return err
 			}
 		}
-		if len(starting) == 0 {
-			return nil
+		if len(starting) > 0 {
+			if err := startJobs(ctx, tx, starting, request, &result); err != nil {
+				return err
+			}
 		}
-		starting = planJobs(starting, request.ClaimRequest, &result.ClaimResult)
-		// A schedule that never fires again has nothing to follow.
-		planned := len(starting)
-		starting = slices.DeleteFunc(starting, func(d dueRow) bool { return d.plan.NextRunAt == nil && d.plan.SetAside == "" })
-		if result.Jobs -= planned - len(starting); len(starting) == 0 {
-			return nil
-		}
-		return claimPlanned(ctx, tx, starting, request.ClaimRequest, &result.ClaimResult)
+		return raiseMoved(ctx, tx, result.ClaimResult)
 	})
 	return result, err
+}
+
+// startJobs gives jobs of active categories their next run, and records what was
+// due since the category's change.
+func startJobs(ctx context.Context, tx *sql.Tx, starting []dueRow, request dispatch.FollowRequest, result *dispatch.FollowResult) error {
+	starting = planJobs(starting, request.ClaimRequest, &result.ClaimResult)
+	// A schedule that never fires again has nothing to follow.
+	planned := len(starting)
+	starting = slices.DeleteFunc(starting, func(d dueRow) bool { return d.plan.NextRunAt == nil && d.plan.SetAside == "" })
+	if result.Jobs -= planned - len(starting); len(starting) == 0 {
+		return nil
+	}
+	return claimPlanned(ctx, tx, starting, request.ClaimRequest, &result.ClaimResult)
 }
 
 // candidates are jobs that may have to follow: those that are named, or some of

@@ -46,6 +46,12 @@ func (c *census) jobs(ctx context.Context) (map[jobKind]int64, int64, error) {
 	return c.counts.get(ctx, c.db)
 }
 
+// jobsAt is jobs for who has read the generation. What it answers may be of a
+// later one.
+func (c *census) jobsAt(ctx context.Context, generation int64) (map[jobKind]int64, int64, error) {
+	return c.counts.at(ctx, c.db, generation)
+}
+
 func countKinds(ctx context.Context, db *sql.DB) (map[jobKind]int64, error) {
 	counts := map[jobKind]int64{}
 	_, err := queryAllSQL(ctx, db, func(rows *sql.Rows) (_ struct{}, err error) {
@@ -63,8 +69,8 @@ func countKinds(ctx context.Context, db *sql.DB) (map[jobKind]int64, error) {
 // before, which knew of no such rows, still made or deleted jobs when this
 // one's schema was there; Retention.Purge mends it. A run of a job that it deleted
 // may yet make a row that is wrong, which is noticed when keptAge has passed.
-func (c *census) statsTell(ctx context.Context) (bool, error) {
-	told, _, err := c.told.get(ctx, c.db)
+func (c *census) statsTell(ctx context.Context, generation int64) (bool, error) {
+	told, _, err := c.told.at(ctx, c.db, generation)
 	return told, err
 }
 

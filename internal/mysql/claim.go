@@ -32,7 +32,7 @@ func scanDue(rows *sql.Rows) (d dueRow, err error) {
 const dueColumns = "id, cron_pattern, timezone, misfire_policy, next_run_at, category_id, lane, revision, version"
 
 // Claim locks due jobs, stores what their plans say, and moves their next run
-// past the horizon, in one transaction of seven round trips.
+// past the horizon, in one transaction of eight round trips.
 func (s *Executions) Claim(ctx context.Context, request dispatch.ClaimRequest) (dispatch.ClaimResult, error) {
 	var result dispatch.ClaimResult
 	err := inTx(ctx, s.db, func(tx *sql.Tx) error {
@@ -57,7 +57,10 @@ func (s *Executions) Claim(ctx context.Context, request dispatch.ClaimRequest) (
 		}
 		due = planJobs(due, request, &result)
 		result.Last = place(due)
-		return claimPlanned(ctx, tx, due, request, &result)
+		if err := claimPlanned(ctx, tx, due, request, &result); err != nil {
+			return err
+		}
+		return raiseMoved(ctx, tx, result)
 	})
 	return result, err
 }
@@ -84,16 +87,23 @@ func planJobs(due []dueRow, request dispatch.ClaimRequest, result *dispatch.Clai
 	return due
 }
 
-// claimPlanned stores what the plans of locked jobs say.
+// claimPlanned stores what the plans of locked jobs say. Whoever calls it ends its
+// transaction with raiseMoved.
 func claimPlanned(ctx context.Context, tx *sql.Tx, due []dueRow, request dispatch.ClaimRequest, result *dispatch.ClaimResult) error {
 	err := advance(ctx, tx, due, request.Now, result)
 	if err != nil {
 		return err
 	}
-	if result.Waiting, err = insertOccurrences(ctx, tx, due, request, result); err != nil || result.SetAside == 0 {
-		return err
+	result.Waiting, err = insertOccurrences(ctx, tx, due, request, result)
+	return err
+}
+
+// raiseMoved raises the generation of what a claim has changed.
+func raiseMoved(ctx context.Context, tx *sql.Tx, result dispatch.ClaimResult) error {
+	if result.SetAside > 0 {
+		return raise(ctx, tx, jobsChanged)
 	}
-	return raise(ctx, tx, jobsChanged)
+	return raise(ctx, tx, schedulesMoved)
 }
 
 // lockDue reads due jobs under an exclusive lock. SKIP LOCKED is a hint: the

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
@@ -17,6 +18,13 @@ const (
 	// jobsChanged counts transactions that make or remove jobs, or change what
 	// they are counted by or where they stand in a list.
 	jobsChanged subject = "jobs"
+	// schedulesMoved counts transactions that change nothing of the jobs but their
+	// next run.
+	schedulesMoved subject = "schedules"
+	// runsFolded counts the rows of rollup_deltas that are gone. With those that are
+	// still there it counts transactions that end executions, which costs those
+	// nothing; see ordered.
+	runsFolded subject = "runs"
 	// daysCounted counts transactions that change the counts of the history's days.
 	daysCounted subject = "days"
 )
@@ -27,9 +35,12 @@ const generationRows = 16
 
 // raise raises a generation, at the end of a transaction that changes what is
 // kept of it.
-func raise(ctx context.Context, tx *sql.Tx, of subject) error {
-	_, err := execSQL(ctx, tx, "INSERT INTO generations (name, generation) VALUES (?, 1) ON DUPLICATE KEY UPDATE generation = generation + 1",
-		fmt.Sprintf("%s %02d", of, rand.N(generationRows)))
+func raise(ctx context.Context, tx *sql.Tx, of subject) error { return raiseBy(ctx, tx, of, 1) }
+
+// raiseBy is raise where one transaction stands for several.
+func raiseBy(ctx context.Context, tx *sql.Tx, of subject, n int) error {
+	_, err := execSQL(ctx, tx, "INSERT INTO generations (name, generation) VALUES (?, ?) ON DUPLICATE KEY UPDATE generation = generation + VALUES(generation)",
+		fmt.Sprintf("%s %02d", of, rand.N(generationRows)), n)
 	return err
 }
 
@@ -40,6 +51,47 @@ func stored(ctx context.Context, db *sql.DB, of subject) (int64, error) {
 		return 0, err
 	}
 	return found[0], nil
+}
+
+// generations are those that a list of jobs changes with.
+type generations struct {
+	jobs int64 // 0 where it is not known
+	// order is of what else its order changes with; 0 where there is nothing, or
+	// where it is not known.
+	order int64
+}
+
+// maxUnfolded is how many rows of rollup_deltas are counted to tell a generation.
+// A tick leaves fewer, unless runs end so fast that nothing is kept for long.
+const maxUnfolded = 1000
+
+// ordered is stored for lists of jobs whose order changes with another subject,
+// too; "" is none. Both are told by one statement, as they were at one instant.
+func ordered(ctx context.Context, db *sql.DB, by subject) (all generations, err error) {
+	if by == "" {
+		all.jobs, err = stored(ctx, db, jobsChanged)
+		return all, err
+	}
+	unfolded, args := "0", []any{}
+	if by == runsFolded {
+		unfolded, args = "(SELECT COUNT(*) FROM (SELECT 1 FROM rollup_deltas LIMIT ?) AS d)", []any{maxUnfolded + 1}
+	}
+	names := []any{string(jobsChanged) + " 00", string(jobsChanged) + " 99", string(by) + " 00", string(by) + " 99"}
+	type row struct{ jobs, order, unfolded int64 }
+	found, err := queryAllSQL(ctx, db, func(rows *sql.Rows) (r row, err error) {
+		err = rows.Scan(&r.jobs, &r.order, &r.unfolded)
+		return r, err
+	},
+		"SELECT 1 + COALESCE(SUM(IF(name BETWEEN ? AND ?, generation, 0)), 0), 1 + COALESCE(SUM(IF(name BETWEEN ? AND ?, generation, 0)), 0), "+unfolded+
+			" FROM generations WHERE name BETWEEN ? AND ? OR name BETWEEN ? AND ?", slices.Concat(names, args, names)...)
+	if err != nil {
+		return all, err
+	}
+	all = generations{found[0].jobs, found[0].order + found[0].unfolded}
+	if found[0].unfolded > maxUnfolded {
+		all.order = 0
+	}
+	return all, nil
 }
 
 // keptAge is how long anything is kept at most: the release before, which may
@@ -68,6 +120,12 @@ func (k *kept[T]) get(ctx context.Context, db *sql.DB) (value T, generation int6
 	if generation, err = stored(ctx, db, k.of); err != nil {
 		return value, 0, err
 	}
+	return k.at(ctx, db, generation)
+}
+
+// at is get for who has read the generation. What it answers may be of a later
+// one.
+func (k *kept[T]) at(ctx context.Context, db *sql.DB, generation int64) (value T, of int64, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	// A generation only grows: what another has read since is true as well.

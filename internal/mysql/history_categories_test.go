@@ -21,8 +21,9 @@ func TestPagesOfCategories(t *testing.T) {
 	db := mysqltest.New(t)
 	category := storeForPlans(t, db)
 	for _, query := range []string{
-		"UPDATE executions SET scheduled_for = DATE_SUB(scheduled_for, INTERVAL (id % 16) * 2 MINUTE)", // sixteen at each instant
+		"UPDATE executions SET scheduled_for = DATE_ADD(scheduled_for, INTERVAL (id % 16) * 2 MINUTE)", // sixteen at each instant
 		"UPDATE executions SET trigger_type = 'replay' WHERE id % 9 = 0",
+		"UPDATE executions SET status = 'failed' WHERE id % 5 = 0",
 		"UPDATE executions SET status = 'abandoned' WHERE id % 301 = 0",
 	} {
 		if _, err := db.Exec(query); err != nil {

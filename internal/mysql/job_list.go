@@ -44,17 +44,21 @@ func (s *Jobs) chooseJobs(ctx context.Context, filter job.Filter, now time.Time)
 		match := matchJobs(filter)
 		match.fromHead = try == chooseTries
 		ids, total, err = s.choosePage(ctx, filter, &match, now)
-		if err != nil || filter.Offset == 0 || match.generation == 0 || match.fromHead {
+		if err != nil || filter.Offset == 0 || match.told.jobs == 0 || match.fromHead {
 			return ids, total, err
 		}
-		generation, err := stored(ctx, s.db, jobsChanged)
-		if err != nil || generation == match.generation {
+		by := orderOf(filter)
+		if match.told.order == 0 {
+			by = ""
+		}
+		now, err := ordered(ctx, s.db, by)
+		if err != nil || now == match.told {
 			return ids, total, err
 		}
 	}
 }
 
-// choosePage is chooseJobs for one try. It sets the generation of what it counts.
+// choosePage is chooseJobs for one try. It sets the generations of what it tells.
 func (s *Jobs) choosePage(ctx context.Context, filter job.Filter, match *jobMatch, now time.Time) (ids []int64, total int, err error) {
 	if filter.Search != "" {
 		texts, generation, err := s.texts.current(ctx, s.db)
@@ -67,8 +71,15 @@ func (s *Jobs) choosePage(ctx context.Context, filter job.Filter, match *jobMatc
 	}
 	known := counted(filter)
 	if known {
-		if total, match.generation, err = s.countKnown(ctx, filter); err != nil {
+		if match.told, err = ordered(ctx, s.db, orderOf(filter)); err != nil {
 			return nil, 0, err
+		}
+		generation := match.told.jobs
+		if total, match.told.jobs, err = s.countKnown(ctx, filter, generation); err != nil {
+			return nil, 0, err
+		}
+		if match.told.jobs != generation {
+			match.told.order = 0 // it was told with another
 		}
 	}
 	if match.narrow() && total <= fewJobs && !(known && byNameInCategory(filter)) {
@@ -78,7 +89,7 @@ func (s *Jobs) choosePage(ctx context.Context, filter job.Filter, match *jobMatc
 			return nil, 0, err
 		}
 		if len(few) <= fewJobs {
-			match.generation = 0 // these were told by themselves, by no count
+			match.told = generations{} // these were told by themselves, by no count
 			if len(few) <= filter.Offset || filter.Limit <= 0 {
 				return nil, len(few), nil
 			}
@@ -116,7 +127,7 @@ func (s *Jobs) chooseFound(ctx context.Context, filter job.Filter, match *jobMat
 	case total <= fewJobs:
 		ids, err = queryAll(ctx, s.db, orderFew(found, filter, now), scanInto[int64])
 	default:
-		match.generation = generation
+		match.told.jobs = generation
 		ids, err = s.walkJobs(ctx, filter, *match, total, now)
 	}
 	return ids, total, err
@@ -131,16 +142,30 @@ func byNameInCategory(filter job.Filter) bool {
 	return filter.Sort == job.SortName && filter.CategoryID != 0 && filter.Status == "" && filter.Method == ""
 }
 
-// countKnown counts jobs by what the census counts them by, in a generation.
-func (s *Jobs) countKnown(ctx context.Context, filter job.Filter) (total int, generation int64, err error) {
-	counts, generation, err := s.census.jobs(ctx)
+// orderOf is what the order of a page that lies deep changes with, beside the
+// jobs. The others are read from the head of the list.
+func orderOf(filter job.Filter) subject {
+	switch {
+	case filter.Offset < deepPage:
+	case filter.Sort == job.SortNextRunAt:
+		return schedulesMoved
+	case filter.Sort == job.SortLastRunAt:
+		return runsFolded
+	}
+	return ""
+}
+
+// countKnown counts jobs by what the census counts them by, in a generation or a
+// later one, which it answers.
+func (s *Jobs) countKnown(ctx context.Context, filter job.Filter, generation int64) (total int, of int64, err error) {
+	counts, of, err := s.census.jobsAt(ctx, generation)
 	for by, n := range counts {
 		if (filter.Status == "" || filter.Status == by.status) && (filter.CategoryID == 0 || filter.CategoryID == by.categoryID) &&
 			(filter.Method == "" || filter.Method == by.method) {
 			total += int(n)
 		}
 	}
-	return total, generation, err
+	return total, of, err
 }
 
 // inOrder arranges jobs as ids are; one that is gone by now is left out.
@@ -164,8 +189,8 @@ type jobMatch struct {
 	args  []any
 	part  string // what is searched for, folded; "" where nothing is
 	index string // that holds all of where
-	// generation is the one in which they were counted; 0 where it is not known.
-	generation int64
+	// told are the generations in which they were counted, and are walked.
+	told generations
 	// fromHead is where nothing is to be told from a count or from a place.
 	fromHead bool
 }

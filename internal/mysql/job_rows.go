@@ -46,12 +46,13 @@ func selectJobs(from any, now time.Time) *goqu.SelectDataset {
 	columns = append(columns, goqu.L(requestColumnsOfR))
 	return dialect.From(from).
 		LeftJoin(goqu.T("categories").As("c"), goqu.On(categoryTable.Col("id").Eq(jobTable.Col("category_id")))).
-		Join(goqu.T("job_requests").As("r"), goqu.On(
+		LeftJoin(goqu.T("job_requests").As("r"), goqu.On(
 			requestTable.Col("job_id").Eq(jobTable.Col("id")),
 			requestTable.Col("revision").Eq(jobTable.Col("revision")))).
 		LeftJoin(goqu.T("job_stats").As("s"), goqu.On(statsTable.Col("job_id").Eq(jobTable.Col("id")))).
 		LeftJoin(goqu.T("signing_keys").As("k"), goqu.On(goqu.I("k.job_id").Eq(jobTable.Col("id")))).
-		Select(columns...)
+		Select(columns...).
+		Where(goqu.L("COALESCE(r.revision, 0) > 0"))
 }
 
 func scanJob(rows *sql.Rows) (job.Job, error) {

@@ -21,11 +21,14 @@ type stretch struct {
 	id     string
 	picks  string     // the id of the job; "" is j.id
 	status job.Status // of all its jobs, where they have one in common
-	// steady is where its order and its jobs change with the generation of the
-	// jobs alone, so that places in it can be remembered.
+	// steady is where its order and its jobs change with the generations that the
+	// page is told from alone, so that places in it can be remembered.
 	steady bool
 	// few is where it is counted to know how many the other part holds.
 	few bool
+	// ahead are those of its jobs that stand in the list before their place in the
+	// index.
+	ahead []aheadJob
 }
 
 // walkJobs reads a page of jobs by walking indexes in its order. match holds
@@ -61,12 +64,16 @@ func (s *Jobs) walkLastRuns(ctx context.Context, filter job.Filter, match jobMat
 	ran := stretch{
 		from:  "job_stats s FORCE INDEX (ix_job_stats_last_run) STRAIGHT_JOIN jobs j FORCE INDEX (ix_jobs_live) ON j.id = s.job_id",
 		where: "s.deleted = FALSE AND s.last_run_at IS NOT NULL", key: "s.last_run_at", id: "s.job_id",
+		steady: match.told.order != 0,
 	}
-	never := stretch{from: "jobs j FORCE INDEX (ix_jobs_live) LEFT JOIN job_stats s ON s.job_id = j.id", where: "s.last_run_at IS NULL", id: "j.id"}
+	never := stretch{
+		from: "jobs j FORCE INDEX (ix_jobs_live) LEFT JOIN job_stats s ON s.job_id = j.id", where: "s.last_run_at IS NULL", id: "j.id",
+		steady: match.told.order != 0,
+	}
 	if filter.Offset < deepPage || match.fromHead {
 		return s.walkStretches(ctx, filter, match, []stretch{ran, never}, total)
 	}
-	told, err := s.census.statsTell(ctx)
+	told, err := s.census.statsTell(ctx, match.told.jobs)
 	if err != nil {
 		return nil, err
 	}
@@ -106,9 +113,11 @@ func (p stretch) condition(match jobMatch) (string, []any) {
 	return match.all()
 }
 
-// readStretch reads some ids of a stretch.
+// readStretch reads some ids of a stretch from its head.
 func (s *Jobs) readStretch(ctx context.Context, filter job.Filter, match jobMatch, part stretch, offset, limit int) ([]int64, error) {
-	read, err := s.readFrom(ctx, filter.Descending, match, part, nil, offset, limit)
+	read, err := part.withAhead(filter.Descending, offset, limit, func(offset, limit int) ([]standing, error) {
+		return s.readFrom(ctx, filter.Descending, match, part, nil, offset, limit)
+	})
 	return jobIDs(read), err
 }
 
@@ -194,10 +203,11 @@ func (s *Jobs) walkDeep(ctx context.Context, filter job.Filter, match jobMatch, 
 	sizes := make([]int, len(parts))
 	rest := len(parts) - 1
 	if parts[rest].few {
+		_, known := s.knownSize(filter, match, parts[rest])
 		rest = 0
 		// In the first half the page mostly lies nearer to the head, and is there
 		// without anything being counted.
-		if filter.Offset+filter.Limit <= total/2 {
+		if !known && filter.Offset+filter.Limit <= total/2 {
 			if ids, err := s.readStretch(ctx, filter, match, parts[0], filter.Offset, filter.Limit); err != nil || len(ids) == filter.Limit {
 				return ids, err
 			}
@@ -244,16 +254,28 @@ func (s *Jobs) readNearest(ctx context.Context, filter job.Filter, match jobMatc
 	if match.fromHead {
 		return s.readStretch(ctx, filter, match, part, offset, limit)
 	}
-	lo := offset // in ascending order
-	if filter.Descending {
-		lo = n - offset - limit
-	}
-	hi := lo + limit
+	read, err := part.withAhead(filter.Descending, offset, limit, func(offset, limit int) ([]standing, error) {
+		lo := offset // in ascending order
+		limit = min(limit, n-offset)
+		if filter.Descending {
+			lo = n - offset - limit
+		}
+		read, err := s.readRanks(ctx, filter, match, part, lo, lo+limit, n)
+		if filter.Descending {
+			slices.Reverse(read)
+		}
+		return read, err
+	})
+	return jobIDs(read), err
+}
+
+// readRanks reads the jobs of a stretch from rank lo to before hi, in ascending
+// order.
+func (s *Jobs) readRanks(ctx context.Context, filter job.Filter, match jobMatch, part stretch, lo, hi, n int) ([]standing, error) {
 	var before, behind *standing
-	remembered := part.steady && match.generation != 0
-	list := listOf(filter, part)
-	if remembered {
-		before, behind = s.places.around(match.generation, list, lo, hi)
+	list, places := listOf(filter, part), s.places[orderOf(filter)]
+	if match.remembers(part) {
+		before, behind = places.around(match.told, list, lo, hi)
 	}
 	up, down := lo, n-hi // how many are passed over
 	if before != nil {
@@ -266,32 +288,47 @@ func (s *Jobs) readNearest(ctx context.Context, filter job.Filter, match jobMatc
 	if down < up {
 		descending, from, skipped = true, behind, down
 	}
-	read, err := s.readFrom(ctx, descending, match, part, from, skipped, limit)
+	read, err := s.readFrom(ctx, descending, match, part, from, skipped, hi-lo)
 	if err != nil {
 		return nil, err
 	}
 	if descending {
 		slices.Reverse(read)
 	}
-	if remembered && skipped >= worthLearning && limit > 0 && len(read) == limit {
-		first, last := read[0], read[limit-1]
+	if match.remembers(part) && skipped >= worthLearning && lo < hi && len(read) == hi-lo {
+		first, last := read[0], read[len(read)-1]
 		first.rank, last.rank = lo, hi-1
-		s.places.learn(match.generation, list, first, last)
+		places.learn(match.told, list, first, last)
 	}
-	ids := jobIDs(read)
-	if filter.Descending {
-		slices.Reverse(ids)
-	}
-	return ids, nil
+	return read, nil
 }
 
-// countPart is countStretch, by the census where that knows.
-func (s *Jobs) countPart(ctx context.Context, filter job.Filter, match jobMatch, part stretch) (int, error) {
-	if part.status == "" || !counted(filter) {
-		return s.countStretch(ctx, match, part)
+// remembers reports that what is told of a stretch is true for as long as the
+// generations that it is told from.
+func (m jobMatch) remembers(part stretch) bool { return part.steady && m.told.jobs != 0 }
+
+// knownSize is how many jobs of a stretch match, where that is remembered.
+func (s *Jobs) knownSize(filter job.Filter, match jobMatch, part stretch) (n int, known bool) {
+	if !match.remembers(part) {
+		return 0, false
 	}
-	filter.Status = part.status
-	n, _, err := s.countKnown(ctx, filter)
+	return s.places[orderOf(filter)].size(match.told, listOf(filter, part))
+}
+
+// countPart is countStretch, by what is known where that tells.
+func (s *Jobs) countPart(ctx context.Context, filter job.Filter, match jobMatch, part stretch) (int, error) {
+	if n, known := s.knownSize(filter, match, part); known {
+		return n, nil
+	}
+	if part.status != "" && counted(filter) {
+		filter.Status = part.status
+		n, _, err := s.countKnown(ctx, filter, match.told.jobs)
+		return n, err
+	}
+	n, err := s.countStretch(ctx, match, part)
+	if err == nil && match.remembers(part) {
+		s.places[orderOf(filter)].learnSize(match.told, listOf(filter, part), n)
+	}
 	return n, err
 }
 
@@ -305,70 +342,75 @@ func (s *Jobs) countStretch(ctx context.Context, match jobMatch, part stretch) (
 	return counted[0], nil
 }
 
-// A claim moves next_run_at past the instants that it has recorded, of which a
-// job's next run is the first: jobs with such instants, at most those of some
-// minutes, are put where they belong among the others.
-type nextRun struct {
-	id int64
-	at time.Time
+// aheadJob is a job that stands in a list before its place in the index: a claim
+// moves next_run_at past the instants that it has recorded, of which the job's
+// next run is the first. Such are at most those of some minutes.
+type aheadJob struct {
+	id       int64
+	at, next time.Time // in the list, and in the index
 }
 
+// walkNextRuns walks jobs in the order of their next run; those that have none
+// come last.
 func (s *Jobs) walkNextRuns(ctx context.Context, filter job.Filter, match jobMatch, total int, now time.Time) ([]int64, error) {
 	all, args := match.all()
-	scan := func(rows *sql.Rows) (n nextRun, err error) { err = rows.Scan(&n.id, &n.at); return n, err }
-	ahead, err := queryAllSQL(ctx, s.db, scan, `SELECT j.id, LEAST(j.next_run_at, w.at) FROM
+	ahead, err := queryAllSQL(ctx, s.db, func(rows *sql.Rows) (a aheadJob, err error) { err = rows.Scan(&a.id, &a.at, &a.next); return a, err },
+		`SELECT j.id, w.at, j.next_run_at FROM
 		(SELECT e.job_id, MIN(e.scheduled_for) AS at FROM executions e FORCE INDEX (ix_executions_kind)
 			WHERE e.status IN ('pending', 'queued') AND e.trigger_type = 'schedule' AND e.scheduled_for > ? GROUP BY e.job_id) AS w
-		STRAIGHT_JOIN jobs j ON j.id = w.job_id WHERE j.next_run_at IS NOT NULL AND `+all, append([]any{utc(now)}, args...)...)
+		STRAIGHT_JOIN jobs j ON j.id = w.job_id WHERE j.next_run_at > w.at AND `+all, append([]any{utc(now)}, args...)...)
 	if err != nil {
 		return nil, err
 	}
-	first := stretch{from: "jobs j FORCE INDEX (ix_jobs_next_run)", where: "j.next_run_at IS NOT NULL", key: "j.next_run_at", id: "j.id", live: true}
-	last := stretch{from: "jobs j FORCE INDEX (ix_jobs_next_run)", where: "j.next_run_at IS NULL", id: "j.id", few: true}
-	if len(ahead) == 0 {
-		return s.walkStretches(ctx, filter, match, []stretch{first, last}, total)
+	first := stretch{
+		from: "jobs j FORCE INDEX (ix_jobs_next_run)", where: "j.next_run_at IS NOT NULL", key: "j.next_run_at", id: "j.id",
+		live: true, steady: match.told.order != 0, ahead: ahead,
 	}
-	moved := ids(ahead, func(n nextRun) int64 { return n.id })
-	way := " ASC"
-	if filter.Descending {
-		way = " DESC"
+	last := stretch{
+		from: "jobs j FORCE INDEX (ix_jobs_next_run)", where: "j.next_run_at IS NULL", id: "j.id",
+		few: true, steady: match.told.order != 0,
 	}
-	all, args = first.condition(match)
-	// Of the jobs that stay, as many may belong before the page as were moved.
-	begin := max(0, filter.Offset-len(ahead))
-	stay, err := queryAllSQL(ctx, s.db, scan, "SELECT j.id, j.next_run_at FROM "+first.from+" WHERE "+first.where+" AND j.id NOT IN ("+placeholders(len(moved))+
-		") AND "+all+" ORDER BY j.next_run_at"+way+", j.id"+way+" LIMIT ? OFFSET ?",
-		slices.Concat(moved, args, []any{filter.Limit + len(ahead), begin})...)
-	if err != nil {
+	return s.walkStretches(ctx, filter, match, []stretch{first, last}, total)
+}
+
+// withAhead reads some of a stretch's jobs as they stand in the list. read reads
+// them as they stand in the index, either in the order of the page.
+//
+// Where m jobs are ahead, each other job stands at most m further behind in the
+// list than in the index: the jobs that lie so far before the page in the index,
+// which in descending order is behind it, are read with it.
+func (p stretch) withAhead(descending bool, offset, limit int, read func(offset, limit int) ([]standing, error)) ([]standing, error) {
+	if len(p.ahead) == 0 {
+		return read(offset, limit)
+	}
+	begin, end := max(0, offset-len(p.ahead)), offset+limit
+	if descending {
+		begin, end = offset, offset+limit+len(p.ahead)
+	}
+	window, err := read(begin, end-begin)
+	if err != nil || len(window) == 0 {
 		return nil, err
 	}
-	merged := append(ahead, stay...)
-	slices.SortFunc(merged, func(a, b nextRun) int {
-		order := cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id))
-		if filter.Descending {
-			return -order
+	order := func(a, b time.Time, aID, bID int64) int {
+		if descending {
+			a, b, aID, bID = b, a, bID, aID
 		}
-		return order
-	})
-	// Those that were moved to before the first that stays have their places
-	// before the page.
-	merged = merged[min(len(merged), filter.Offset-begin):]
-	var page []int64
-	for _, n := range merged[:min(len(merged), filter.Limit)] {
-		page = append(page, n.id)
+		return cmp.Or(a.Compare(b), cmp.Compare(aID, bID))
 	}
-	if len(page) == filter.Limit {
-		return page, nil
-	}
-	behind := filter
-	behind.Limit -= len(page)
-	if behind.Offset = 0; len(page) == 0 {
-		n, err := s.countStretch(ctx, match, first)
-		if err != nil {
-			return nil, err
+	at := func(s standing) time.Time { return s.key.(time.Time) }
+	moved := make(map[int64]bool, len(p.ahead))
+	for _, a := range p.ahead {
+		moved[a.id] = true
+		if order(a.next, at(window[0]), a.id, window[0].jobID) < 0 {
+			begin-- // it does not stand before the window any more
 		}
-		behind.Offset = max(0, filter.Offset-n)
 	}
-	rest, err := s.readStretch(ctx, behind, match, last, behind.Offset, behind.Limit)
-	return append(page, rest...), err
+	listed := slices.DeleteFunc(window, func(s standing) bool { return moved[s.jobID] })
+	for _, a := range p.ahead {
+		listed = append(listed, standing{jobID: a.id, key: a.at})
+	}
+	slices.SortFunc(listed, func(a, b standing) int { return order(at(a), at(b), a.jobID, b.jobID) })
+	// begin are those that come before the first of the others.
+	listed = listed[min(len(listed), offset-begin):]
+	return listed[:min(len(listed), limit)], nil
 }

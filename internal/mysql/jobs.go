@@ -18,7 +18,7 @@ import (
 type Jobs struct {
 	db     *sql.DB
 	census *census
-	places *places
+	places map[subject]*places // by what the lists' order changes with, beside the jobs
 	texts  *texts
 	ring   *secret.Ring
 }
@@ -26,7 +26,7 @@ type Jobs struct {
 // NewJobs makes a store on a pool that Open made. It has no key: secrets are
 // neither stored nor opened.
 func NewJobs(db *sql.DB) *Jobs {
-	return &Jobs{db: db, census: newCensus(db), places: &places{}, texts: &texts{}}
+	return &Jobs{db: db, census: newCensus(db), places: newPlaces(), texts: &texts{}}
 }
 
 // WithKeys is the store with keys for secrets.

@@ -13,14 +13,20 @@ import (
 // walked to from a place nearby and not from an end: who turns pages comes from
 // the page before.
 //
-// What it remembers bears the generation of the jobs that was read before (see
-// kept), and is used only where the stored one is still the same. Lists whose
-// order changes without it, such as that of the next run, are not remembered.
+// What it remembers bears the generations that were read before it (see kept),
+// and is used only where the stored ones are still the same.
 type places struct {
-	mu         sync.Mutex
-	generation int64
-	since      time.Time
-	lists      map[placeList][]standing // each in ascending order
+	mu    sync.Mutex
+	of    generations
+	since time.Time
+	lists map[placeList][]standing // each in ascending order
+	sizes map[placeList]int        // how many jobs a part holds
+}
+
+// newPlaces are places for lists of each kind of order: what those of one kind
+// remember is true for longer than what those of another do.
+func newPlaces() map[subject]*places {
+	return map[subject]*places{"": {}, schedulesMoved: {}, runsFolded: {}}
 }
 
 // placeList is a list, whichever way it is read.
@@ -44,15 +50,44 @@ const (
 
 func listOf(filter job.Filter, part stretch) placeList {
 	filter.Offset, filter.Limit, filter.Descending = 0, 0, false
-	return placeList{filter, string(part.status)}
+	return placeList{filter, part.where + string(part.status)}
+}
+
+// reads reports that what is remembered is of these generations.
+func (p *places) reads(of generations) bool { return p.of == of && time.Since(p.since) < keptAge }
+
+// begin forgets what is remembered of other generations.
+func (p *places) begin(of generations, list placeList) {
+	if !p.reads(of) || len(p.lists)+len(p.sizes) >= maxPlaceLists && p.lists[list] == nil {
+		p.of, p.since, p.lists, p.sizes = of, time.Now(), map[placeList][]standing{}, map[placeList]int{}
+	}
+}
+
+// size is how many jobs a part of a list holds, where that is known.
+func (p *places) size(of generations, list placeList) (n int, known bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.reads(of) {
+		return 0, false
+	}
+	n, known = p.sizes[list]
+	return n, known
+}
+
+// learnSize remembers how many jobs a part was seen to hold.
+func (p *places) learnSize(of generations, list placeList, n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.begin(of, list)
+	p.sizes[list] = n
 }
 
 // around are the known places that are nearest to ranks from lo to before hi: at
 // or before their first, and at or behind their last. nil where there is none.
-func (p *places) around(generation int64, list placeList, lo, hi int) (before, behind *standing) {
+func (p *places) around(of generations, list placeList, lo, hi int) (before, behind *standing) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.generation != generation || time.Since(p.since) >= keptAge {
+	if !p.reads(of) {
 		return nil, nil
 	}
 	known := p.lists[list]
@@ -69,13 +104,11 @@ func (p *places) around(generation int64, list placeList, lo, hi int) (before, b
 	return before, behind
 }
 
-// learn remembers places as they were seen in a generation.
-func (p *places) learn(generation int64, list placeList, seen ...standing) {
+// learn remembers places as they were seen in some generations.
+func (p *places) learn(of generations, list placeList, seen ...standing) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.generation != generation || time.Since(p.since) >= keptAge || len(p.lists) >= maxPlaceLists && p.lists[list] == nil {
-		p.generation, p.since, p.lists = generation, time.Now(), map[placeList][]standing{}
-	}
+	p.begin(of, list)
 	// Never changed in place: others read what around gave them.
 	known := slices.Clone(p.lists[list])
 	for _, one := range seen {

@@ -66,8 +66,11 @@ func (s *Rollups) Fold(ctx context.Context) (int, error) {
 		if err == nil && deleted != int64(len(used)) {
 			return errLostRace // an engine whose lock did not hold
 		}
+		if err != nil {
+			return err
+		}
 		folded = len(used)
-		return err
+		return raiseBy(ctx, tx, runsFolded, folded)
 	})
 	return folded, err
 }
