@@ -31,7 +31,7 @@ var jobWrites = regexp.MustCompile(`(?i)UPDATE jobs (?:FORCE INDEX \(\w+\) )?SET
 // method, a category, a name or the time of the last change can change, do it inside changingJobs or call raise, and add
 // the change to TestNoInstanceCountsWhatAnotherHasChanged.
 var jobWriters = []string{
-	"advance: Claim raises where it sets a job aside",
+	"advance: Claim and Follow raise",
 	"insertJob: callers raise", "insertJobs: ImportJobs raises", "replaceJobs: ImportJobs raises",
 	"applyChange: UpdateJob raises", "writeChanges: UpdateJobs raises",
 	"moveAndDelete: DeleteCategory raises", "stopJob: raises",
