@@ -79,6 +79,9 @@ type point struct {
 	// key orders points of one actor, so that the order of goroutines does not
 	// matter.
 	key string
+	// holds is where the statement's transaction has run others, whose locks it
+	// holds.
+	holds bool
 }
 
 // verdict is what the driver lets come of a step.

@@ -54,6 +54,7 @@ type transaction struct {
 	statement int
 	began     int // the driver's step
 	wrote     bool
+	ran       bool // some statement
 }
 
 func (c *conn) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, error) {
@@ -161,13 +162,16 @@ func (c *conn) pass(ctx context.Context, query string, args []driver.NamedValue,
 	}
 	err = run(stated)
 	for isLocked(err) && c.s.fine {
-		if v := c.s.pass(ctx, point{seam: atLock, label: "waits for a lock: " + brief(query), query: query, key: key(query, args)}); v.err != nil {
+		if v := c.s.pass(ctx, point{seam: atLock, label: "waits for a lock: " + brief(query), query: query, key: key(query, args), holds: c.tx != nil && c.tx.ran}); v.err != nil {
 			if errors.Is(v.err, errHealed) {
 				return err // the driver's own, which the product knows
 			}
 			return c.fail(ctx, v)
 		}
 		err = run(stated)
+	}
+	if c.tx != nil {
+		c.tx.ran = true
 	}
 	if writes {
 		if c.tx == nil {
