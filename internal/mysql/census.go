@@ -70,6 +70,10 @@ func countKinds(ctx context.Context, db *sql.DB) (map[jobKind]int64, error) {
 // one's schema was there; Retention.Purge mends it. A run of a job that it deleted
 // may yet make a row that is wrong, which is noticed when keptAge has passed.
 func (c *census) statsTell(ctx context.Context, generation int64) (bool, error) {
+	if generation == 0 { // it is not known
+		told, _, err := c.told.get(ctx, c.db)
+		return told, err
+	}
 	told, _, err := c.told.at(ctx, c.db, generation)
 	return told, err
 }

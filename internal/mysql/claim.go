@@ -100,10 +100,14 @@ func claimPlanned(ctx context.Context, tx *sql.Tx, due []dueRow, request dispatc
 
 // raiseMoved raises the generation of what a claim has changed.
 func raiseMoved(ctx context.Context, tx *sql.Tx, result dispatch.ClaimResult) error {
-	if result.SetAside > 0 {
+	switch {
+	case result.SetAside > 0:
 		return raise(ctx, tx, jobsChanged)
+	case result.Jobs > 0:
+		return raise(ctx, tx, schedulesMoved)
+	default:
+		return nil
 	}
-	return raise(ctx, tx, schedulesMoved)
 }
 
 // lockDue reads due jobs under an exclusive lock. SKIP LOCKED is a hint: the

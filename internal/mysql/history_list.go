@@ -340,11 +340,21 @@ func (s *History) pageIDs(ctx context.Context, l listing, many bool) ([]int64, e
 
 // walkKinds is pageIDs where each execution's job is looked up. Of the kind that
 // most executions are of, as many are walked to as the page can hold; the other
-// kinds are walked no further than to the last of those.
+// kinds are walked no further than to the last of those. Where kinds differ in
+// their status, which changes, both see one state of the database.
 func (s *History) walkKinds(ctx context.Context, l listing) ([]int64, error) {
+	var of querier = s.db
+	if l.q.Status == "" {
+		tx, err := s.db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead})
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = tx.Rollback() }() // it has changed nothing
+		of = tx
+	}
 	kinds := l.eachKind()
 	query, args := l.branch(kinds[0], l.end())
-	found, err := queryAllSQL(ctx, s.db, scanPlaced, query, args...)
+	found, err := queryAllSQL(ctx, of, scanPlaced, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -358,7 +368,7 @@ func (s *History) walkKinds(ctx context.Context, l listing) ([]int64, error) {
 			}
 		}
 		query, args := l.branches(kinds[1:], l.end())
-		others, err := queryAllSQL(ctx, s.db, scanPlaced, query, args...)
+		others, err := queryAllSQL(ctx, of, scanPlaced, query, args...)
 		if err != nil {
 			return nil, err
 		}

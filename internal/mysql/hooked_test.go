@@ -17,6 +17,8 @@ type hooked struct {
 	mu sync.Mutex
 	// before is called with each statement that changes something.
 	before func(query string)
+	// asked is called before each statement that reads.
+	asked func(query string)
 	// committed is called after each commit; an error takes the place of its
 	// answer, and breaks the connection.
 	committed func() error
@@ -24,6 +26,14 @@ type hooked struct {
 
 // hook opens the world's database once more, and gives it to its store.
 func (w *world) hook() *hooked {
+	w.t.Helper()
+	h, db := w.hooked()
+	w.store = mysql.NewExecutions(db).WithKeys(w.ring)
+	return h
+}
+
+// hooked opens the world's database once more.
+func (w *world) hooked() (*hooked, *sql.DB) {
 	w.t.Helper()
 	at := mysqltest.Options(w.t)
 	at.Database = w.text("SELECT DATABASE()")
@@ -34,8 +44,7 @@ func (w *world) hook() *hooked {
 	h := &hooked{Connector: connector}
 	db := sql.OpenDB(h)
 	w.t.Cleanup(func() { _ = db.Close() })
-	w.store = mysql.NewExecutions(db).WithKeys(w.ring)
-	return h
+	return h, db
 }
 
 func (h *hooked) set(before func(string), committed func() error) {
@@ -59,6 +68,12 @@ type hookedConn struct {
 }
 
 func (c *hookedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	c.hooks.mu.Lock()
+	asked := c.hooks.asked
+	c.hooks.mu.Unlock()
+	if asked != nil {
+		asked(query)
+	}
 	return c.Conn.(driver.QueryerContext).QueryContext(ctx, query, args)
 }
 

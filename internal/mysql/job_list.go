@@ -43,16 +43,18 @@ func (s *Jobs) chooseJobs(ctx context.Context, filter job.Filter, now time.Time)
 	for try := 1; ; try++ {
 		match := matchJobs(filter)
 		match.fromHead = try == chooseTries
+		if match.order = orderOf(filter); match.order == runsFolded && try > 1 {
+			match.order = "" // where runs end all the time it would never stand still
+		}
 		ids, total, err = s.choosePage(ctx, filter, &match, now)
 		if err != nil || filter.Offset == 0 || match.told.jobs == 0 || match.fromHead {
 			return ids, total, err
 		}
-		by := orderOf(filter)
 		if match.told.order == 0 {
-			by = ""
+			match.order = ""
 		}
-		now, err := ordered(ctx, s.db, by)
-		if err != nil || now == match.told {
+		stands, err := ordered(ctx, s.db, match.order)
+		if err != nil || stands == match.told {
 			return ids, total, err
 		}
 	}
@@ -71,7 +73,7 @@ func (s *Jobs) choosePage(ctx context.Context, filter job.Filter, match *jobMatc
 	}
 	known := counted(filter)
 	if known {
-		if match.told, err = ordered(ctx, s.db, orderOf(filter)); err != nil {
+		if match.told, err = ordered(ctx, s.db, match.order); err != nil {
 			return nil, 0, err
 		}
 		generation := match.told.jobs
@@ -142,17 +144,18 @@ func byNameInCategory(filter job.Filter) bool {
 	return filter.Sort == job.SortName && filter.CategoryID != 0 && filter.Status == "" && filter.Method == ""
 }
 
-// orderOf is what the order of a page that lies deep changes with, beside the
-// jobs. The others are read from the head of the list.
+// orderOf is what the order of a list changes with, beside the jobs: by next run
+// for each page but the first, for it is told from two statements; by last run for
+// pages that lie deep. The others are read from the head of the list.
 func orderOf(filter job.Filter) subject {
 	switch {
-	case filter.Offset < deepPage:
-	case filter.Sort == job.SortNextRunAt:
+	case filter.Sort == job.SortNextRunAt && filter.Offset > 0:
 		return schedulesMoved
-	case filter.Sort == job.SortLastRunAt:
+	case filter.Sort == job.SortLastRunAt && filter.Offset >= deepPage:
 		return runsFolded
+	default:
+		return ""
 	}
-	return ""
 }
 
 // countKnown counts jobs by what the census counts them by, in a generation or a
@@ -189,8 +192,10 @@ type jobMatch struct {
 	args  []any
 	part  string // what is searched for, folded; "" where nothing is
 	index string // that holds all of where
-	// told are the generations in which they were counted, and are walked.
-	told generations
+	// told are the generations in which they were counted, and are walked; order is
+	// what the second of them is of.
+	told  generations
+	order subject
 	// fromHead is where nothing is to be told from a count or from a place.
 	fromHead bool
 }

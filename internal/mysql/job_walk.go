@@ -273,7 +273,7 @@ func (s *Jobs) readNearest(ctx context.Context, filter job.Filter, match jobMatc
 // order.
 func (s *Jobs) readRanks(ctx context.Context, filter job.Filter, match jobMatch, part stretch, lo, hi, n int) ([]standing, error) {
 	var before, behind *standing
-	list, places := listOf(filter, part), s.places[orderOf(filter)]
+	list, places := listOf(filter, part), s.places[match.order]
 	if match.remembers(part) {
 		before, behind = places.around(match.told, list, lo, hi)
 	}
@@ -312,7 +312,7 @@ func (s *Jobs) knownSize(filter job.Filter, match jobMatch, part stretch) (n int
 	if !match.remembers(part) {
 		return 0, false
 	}
-	return s.places[orderOf(filter)].size(match.told, listOf(filter, part))
+	return s.places[match.order].size(match.told, listOf(filter, part))
 }
 
 // countPart is countStretch, by what is known where that tells.
@@ -327,7 +327,7 @@ func (s *Jobs) countPart(ctx context.Context, filter job.Filter, match jobMatch,
 	}
 	n, err := s.countStretch(ctx, match, part)
 	if err == nil && match.remembers(part) {
-		s.places[orderOf(filter)].learnSize(match.told, listOf(filter, part), n)
+		s.places[match.order].learnSize(match.told, listOf(filter, part), n)
 	}
 	return n, err
 }
@@ -405,6 +405,7 @@ func (p stretch) withAhead(descending bool, offset, limit int, read func(offset,
 			begin-- // it does not stand before the window any more
 		}
 	}
+	begin = max(begin, 0) // a claim may have moved them since they were told
 	listed := slices.DeleteFunc(window, func(s standing) bool { return moved[s.jobID] })
 	for _, a := range p.ahead {
 		listed = append(listed, standing{jobID: a.id, key: a.at})

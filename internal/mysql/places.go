@@ -42,7 +42,7 @@ type standing struct {
 	rank    int // how many others come before it in ascending order, where that is known
 }
 
-// At most so many lists are remembered, each with so many places.
+// At most so many parts of lists are remembered, each with so many places.
 const (
 	maxPlaceLists = 64
 	maxPlaces     = 256
@@ -58,7 +58,8 @@ func (p *places) reads(of generations) bool { return p.of == of && time.Since(p.
 
 // begin forgets what is remembered of other generations.
 func (p *places) begin(of generations, list placeList) {
-	if !p.reads(of) || len(p.lists)+len(p.sizes) >= maxPlaceLists && p.lists[list] == nil {
+	_, sized := p.sizes[list]
+	if !p.reads(of) || len(p.lists)+len(p.sizes) >= maxPlaceLists && p.lists[list] == nil && !sized {
 		p.of, p.since, p.lists, p.sizes = of, time.Now(), map[placeList][]standing{}, map[placeList]int{}
 	}
 }

@@ -2,6 +2,7 @@ package mysql_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -127,6 +128,37 @@ func (l runLists) require(when string) {
 				if diff := cmp.Diff(stored[offset:min(offset+30, len(stored))], ids); diff != "" {
 					l.t.Fatalf("%s: by %s, descending %t, from %d (-stored +listed):\n%s", when, sort.by, descending, offset, diff)
 				}
+			}
+		}
+	}
+}
+
+// A page by next run is told from two statements: a claim between them, which
+// moves in the index what the first has told, takes no job from it.
+func TestAClaimTakesNoJobFromAPage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for n := range 40 {
+		w.minutely(fmt.Sprintf("Minutely %02d", n), nil)
+	}
+	hooks, db := w.hooked()
+	list := mysql.NewJobs(db)
+	for _, offset := range []int{0, 1, 10} {
+		for _, descending := range []bool{false, true} {
+			w.tick()
+			w.pass(61 * time.Second)
+			claimed := 0
+			hooks.mu.Lock()
+			hooks.asked = func(query string) {
+				if claimed == 0 && strings.Contains(query, "jobs j FORCE INDEX (ix_jobs_next_run)") {
+					claimed++
+					claimed += w.tick().Jobs
+				}
+			}
+			hooks.mu.Unlock()
+			page, total, err := list.ListJobs(t.Context(), job.Filter{Sort: job.SortNextRunAt, Descending: descending, Offset: offset, Limit: 20}, w.Now())
+			if err != nil || len(page) != 20 || total != 40 || claimed != 41 {
+				t.Errorf("from %d, descending %t: %d jobs of %d, while %d were claimed: %v", offset, descending, len(page), total, claimed-1, err)
 			}
 		}
 	}
