@@ -69,11 +69,8 @@ func countKinds(ctx context.Context, db *sql.DB) (map[jobKind]int64, error) {
 // before, which knew of no such rows, still made or deleted jobs when this
 // one's schema was there; Retention.Purge mends it. A run of a job that it deleted
 // may yet make a row that is wrong, which is noticed when keptAge has passed.
+// The generation is that of the jobs; 0 where it is not known.
 func (c *census) statsTell(ctx context.Context, generation int64) (bool, error) {
-	if generation == 0 { // it is not known
-		told, _, err := c.told.get(ctx, c.db)
-		return told, err
-	}
 	told, _, err := c.told.at(ctx, c.db, generation)
 	return told, err
 }

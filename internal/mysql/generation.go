@@ -117,15 +117,17 @@ type kept[T any] struct {
 
 // get answers what is kept, or reads it, and the generation that it is of.
 func (k *kept[T]) get(ctx context.Context, db *sql.DB) (value T, generation int64, err error) {
-	if generation, err = stored(ctx, db, k.of); err != nil {
-		return value, 0, err
-	}
-	return k.at(ctx, db, generation)
+	return k.at(ctx, db, 0)
 }
 
-// at is get for who has read the generation. What it answers may be of a later
-// one.
+// at is get for who has read the generation; 0 is for who has not. What it answers
+// may be of a later one.
 func (k *kept[T]) at(ctx context.Context, db *sql.DB, generation int64) (value T, of int64, err error) {
+	if generation == 0 {
+		if generation, err = stored(ctx, db, k.of); err != nil {
+			return value, 0, err
+		}
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	// A generation only grows: what another has read since is true as well.

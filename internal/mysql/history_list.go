@@ -96,6 +96,14 @@ func scanPlaced(rows *sql.Rows) (one placed, err error) {
 	return one, err
 }
 
+func idsPlaced(all []placed) []int64 {
+	ids := make([]int64, len(all))
+	for i, one := range all {
+		ids[i] = one.id
+	}
+	return ids
+}
+
 // compare orders executions as the list does.
 func (l listing) compare(a, b placed) int {
 	if !l.q.Oldest {
@@ -140,11 +148,7 @@ func (s *History) listFew(ctx context.Context, l listing, most int) (page execut
 	}
 	rest := found[begin:]
 	page.More = len(rest) > l.q.Limit
-	ids := make([]int64, 0, l.q.Limit)
-	for _, one := range rest[:min(len(rest), l.q.Limit)] {
-		ids = append(ids, one.id)
-	}
-	page.Executions, err = s.read(ctx, ids)
+	page.Executions, err = s.read(ctx, idsPlaced(rest[:min(len(rest), l.q.Limit)]))
 	return page, true, err
 }
 
@@ -375,12 +379,7 @@ func (s *History) walkKinds(ctx context.Context, l listing) ([]int64, error) {
 		found = append(found, others...)
 		slices.SortFunc(found, l.compare)
 	}
-	found = found[min(len(found), l.offset()):min(len(found), l.end())]
-	page := make([]int64, len(found))
-	for i, one := range found {
-		page[i] = one.id
-	}
-	return page, nil
+	return idsPlaced(found[min(len(found), l.offset()):min(len(found), l.end())]), nil
 }
 
 // offset is how many executions the page lies behind, where no cursor tells.

@@ -21,9 +21,6 @@ type stretch struct {
 	id     string
 	picks  string     // the id of the job; "" is j.id
 	status job.Status // of all its jobs, where they have one in common
-	// steady is where its order and its jobs change with the generations that the
-	// page is told from alone, so that places in it can be remembered.
-	steady bool
 	// few is where it is counted to know how many the other part holds.
 	few bool
 	// ahead are those of its jobs that stand in the list before their place in the
@@ -34,7 +31,7 @@ type stretch struct {
 // walkJobs reads a page of jobs by walking indexes in its order. match holds
 // for many of them, total.
 func (s *Jobs) walkJobs(ctx context.Context, filter job.Filter, match jobMatch, total int, now time.Time) ([]int64, error) {
-	whole := stretch{from: "jobs j FORCE INDEX (ix_jobs_live)", where: "TRUE", id: "j.id", steady: true}
+	whole := stretch{from: "jobs j FORCE INDEX (ix_jobs_live)", where: "TRUE", id: "j.id"}
 	switch filter.Sort {
 	case job.SortName:
 		// Unique, so it needs no id; NULL exactly where the job is deleted.
@@ -64,12 +61,8 @@ func (s *Jobs) walkLastRuns(ctx context.Context, filter job.Filter, match jobMat
 	ran := stretch{
 		from:  "job_stats s FORCE INDEX (ix_job_stats_last_run) STRAIGHT_JOIN jobs j FORCE INDEX (ix_jobs_live) ON j.id = s.job_id",
 		where: "s.deleted = FALSE AND s.last_run_at IS NOT NULL", key: "s.last_run_at", id: "s.job_id",
-		steady: match.told.order != 0,
 	}
-	never := stretch{
-		from: "jobs j FORCE INDEX (ix_jobs_live) LEFT JOIN job_stats s ON s.job_id = j.id", where: "s.last_run_at IS NULL", id: "j.id",
-		steady: match.told.order != 0,
-	}
+	never := stretch{from: "jobs j FORCE INDEX (ix_jobs_live) LEFT JOIN job_stats s ON s.job_id = j.id", where: "s.last_run_at IS NULL", id: "j.id"}
 	if filter.Offset < deepPage || match.fromHead {
 		return s.walkStretches(ctx, filter, match, []stretch{ran, never}, total)
 	}
@@ -99,7 +92,7 @@ func byStatus(filter job.Filter) []stretch {
 	}
 	all := make([]stretch, len(statuses))
 	for i, status := range statuses {
-		all[i] = stretch{from: "jobs j FORCE INDEX (ix_jobs_status)", where: "j.status = ?", args: []any{string(status)}, id: "j.id", status: status, steady: true}
+		all[i] = stretch{from: "jobs j FORCE INDEX (ix_jobs_status)", where: "j.status = ?", args: []any{string(status)}, id: "j.id", status: status}
 	}
 	return all
 }
@@ -274,7 +267,7 @@ func (s *Jobs) readNearest(ctx context.Context, filter job.Filter, match jobMatc
 func (s *Jobs) readRanks(ctx context.Context, filter job.Filter, match jobMatch, part stretch, lo, hi, n int) ([]standing, error) {
 	var before, behind *standing
 	list, places := listOf(filter, part), s.places[match.order]
-	if match.remembers(part) {
+	if match.remembers(filter) {
 		before, behind = places.around(match.told, list, lo, hi)
 	}
 	up, down := lo, n-hi // how many are passed over
@@ -295,7 +288,7 @@ func (s *Jobs) readRanks(ctx context.Context, filter job.Filter, match jobMatch,
 	if descending {
 		slices.Reverse(read)
 	}
-	if match.remembers(part) && skipped >= worthLearning && lo < hi && len(read) == hi-lo {
+	if match.remembers(filter) && skipped >= worthLearning && lo < hi && len(read) == hi-lo {
 		first, last := read[0], read[len(read)-1]
 		first.rank, last.rank = lo, hi-1
 		places.learn(match.told, list, first, last)
@@ -303,13 +296,16 @@ func (s *Jobs) readRanks(ctx context.Context, filter job.Filter, match jobMatch,
 	return read, nil
 }
 
-// remembers reports that what is told of a stretch is true for as long as the
-// generations that it is told from.
-func (m jobMatch) remembers(part stretch) bool { return part.steady && m.told.jobs != 0 }
+// remembers reports that all that the list changes with is known, so that places
+// in it can be remembered for as long as that stands.
+func (m jobMatch) remembers(filter job.Filter) bool {
+	byRuns := filter.Sort == job.SortNextRunAt || filter.Sort == job.SortLastRunAt
+	return m.told.jobs != 0 && (m.told.order != 0 || !byRuns)
+}
 
 // knownSize is how many jobs of a stretch match, where that is remembered.
 func (s *Jobs) knownSize(filter job.Filter, match jobMatch, part stretch) (n int, known bool) {
-	if !match.remembers(part) {
+	if !match.remembers(filter) {
 		return 0, false
 	}
 	return s.places[match.order].size(match.told, listOf(filter, part))
@@ -326,7 +322,7 @@ func (s *Jobs) countPart(ctx context.Context, filter job.Filter, match jobMatch,
 		return n, err
 	}
 	n, err := s.countStretch(ctx, match, part)
-	if err == nil && match.remembers(part) {
+	if err == nil && match.remembers(filter) {
 		s.places[match.order].learnSize(match.told, listOf(filter, part), n)
 	}
 	return n, err
@@ -364,12 +360,9 @@ func (s *Jobs) walkNextRuns(ctx context.Context, filter job.Filter, match jobMat
 	}
 	first := stretch{
 		from: "jobs j FORCE INDEX (ix_jobs_next_run)", where: "j.next_run_at IS NOT NULL", key: "j.next_run_at", id: "j.id",
-		live: true, steady: match.told.order != 0, ahead: ahead,
+		live: true, ahead: ahead,
 	}
-	last := stretch{
-		from: "jobs j FORCE INDEX (ix_jobs_next_run)", where: "j.next_run_at IS NULL", id: "j.id",
-		few: true, steady: match.told.order != 0,
-	}
+	last := stretch{from: "jobs j FORCE INDEX (ix_jobs_next_run)", where: "j.next_run_at IS NULL", id: "j.id", few: true}
 	return s.walkStretches(ctx, filter, match, []stretch{first, last}, total)
 }
 

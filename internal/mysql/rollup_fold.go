@@ -63,11 +63,11 @@ func (s *Rollups) Fold(ctx context.Context) (int, error) {
 			return err
 		}
 		deleted, err := execSQL(ctx, tx, "DELETE FROM rollup_deltas WHERE id IN ("+placeholders(len(used))+")", ids(used, func(id int64) int64 { return id })...)
-		if err == nil && deleted != int64(len(used)) {
-			return errLostRace // an engine whose lock did not hold
-		}
 		if err != nil {
 			return err
+		}
+		if deleted != int64(len(used)) {
+			return errLostRace // an engine whose lock did not hold
 		}
 		folded = len(used)
 		return raiseBy(ctx, tx, runsFolded, folded)
